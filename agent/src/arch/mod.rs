@@ -1,0 +1,10 @@
+//! All assembly of the agent.
+//!
+//! # Safety
+//! This room may use `unsafe`: each wrapper states the contract of the instruction it wraps.
+#![allow(unsafe_code)]
+
+pub mod bases;
+pub mod dispatch;
+pub mod entry;
+pub mod syscall;

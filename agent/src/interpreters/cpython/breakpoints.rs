@@ -1,0 +1,64 @@
+//! Which units of a code object breakpoints stand on.
+
+use super::code::{Code, Mark};
+use alloc::vec::Vec;
+use rdb_protocol::BreakpointPlace;
+use rdb_protocol::replay::Breakpoint;
+
+/// The marks of `breakpoints` in `code`, ascending.
+pub(super) fn marks(breakpoints: &[Breakpoint], code: &Code) -> Vec<(usize, Mark)> {
+    let mut all = Vec::new();
+    for breakpoint in breakpoints {
+        match &breakpoint.place {
+            BreakpointPlace::Line { file, line } if is_suffix(file, &code.file) => {
+                let starts = (0..code.units.len()).filter(|&i| code.units[i].starts_line() && code.body.lines[i] == Some(*line));
+                all.extend(starts.map(|i| {
+                    (
+                        i,
+                        Mark {
+                            id: breakpoint.id,
+                            entry: false,
+                        },
+                    )
+                }));
+            }
+            BreakpointPlace::Function { name } if *name == code.name || *name == code.qualname => {
+                all.extend(code.first_start().map(|i| {
+                    (
+                        i,
+                        Mark {
+                            id: breakpoint.id,
+                            entry: true,
+                        },
+                    )
+                }));
+            }
+            _ => {}
+        }
+    }
+    all.sort_unstable_by_key(|&(unit, mark)| (unit, mark.id));
+    all
+}
+
+/// True where `path` ends in the components of `suffix`, regardless of case.
+fn is_suffix(suffix: &str, path: &str) -> bool {
+    let components = |s: &str| {
+        s.split('/')
+            .filter(|c| !c.is_empty() && *c != ".")
+            .map(str::to_lowercase)
+            .collect::<Vec<_>>()
+    };
+    let (suffix, path) = (components(suffix), components(path));
+    !suffix.is_empty() && path.ends_with(&suffix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_suffix;
+
+    #[test]
+    fn suffixes_are_whole_components() {
+        assert!(is_suffix("b.py", "/a/b.py") && is_suffix("A/B.py", "/x/a/b.py") && is_suffix("./b.py", "b.py"));
+        assert!(!is_suffix("b.py", "/a/ab.py") && !is_suffix("", "/a/b.py") && !is_suffix("/x/a/b.py", "a/b.py"));
+    }
+}

@@ -1,0 +1,295 @@
+//! Evaluation of expressions and statements, by the interpreter's own C API.
+//!
+//! Only in a throw-away process: it writes program memory as it likes. It runs on the stack of the thread stood in, below the
+//! red zone. The code sees one namespace, the frame's globals overlaid with its locals, so that comprehensions and
+//! lambdas see locals too.
+//!
+//! # Safety
+//! This room may use `unsafe` to call functions of the interpreter: they follow the C ABI, the interpreter stands at an instruction
+//! boundary with its lock held, and the process is thrown away afterwards.
+#![allow(unsafe_code)]
+
+use super::Stops;
+use crate::arch::entry;
+use crate::memory::{copy_out, get, put};
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use rdb_protocol::Variable;
+
+const EVAL_INPUT: u64 = 258;
+const FILE_INPUT: u64 = 257;
+/// Below the stack pointer: the red zone, and room for what a dispatch may have below it.
+const BELOW: u64 = 1024;
+
+/// Lists a namespace: names, whether they are parameters, and reprs, separated by bytes that no repr contains unescaped. Names starting
+/// with `.` are the compiler's.
+const LIST: &str = "
+r = []
+c = f.f_code
+a = c.co_varnames[:c.co_argcount + c.co_kwonlyargcount + (c.co_flags >> 2 & 1) + (c.co_flags >> 3 & 1)]
+for k in list(d):
+    k = str(k)
+    if k.startswith('.'):
+        continue
+    try:
+        v = repr(d[k])
+    except BaseException as e:
+        v = '<' + type(e).__name__ + ' in repr>'
+    if len(v) > 4000:
+        v = v[:4000] + '...'
+    r.append(k + '\\x1f' + '01'[k in a] + v)
+r = '\\x1e'.join(r)
+";
+
+/// What an evaluation came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The value's repr; empty for a statement.
+    Value(String),
+    /// It raised; the traceback was printed to standard error. What is left to say where nothing was printed.
+    Raised(String),
+}
+
+/// The interpreter as something to call.
+struct Calls<'a> {
+    stops: &'a mut Stops,
+    stack: u64,
+}
+
+impl Calls<'_> {
+    fn call(&self, name: &str, args: &[u64]) -> Result<u64, String> {
+        let function = self
+            .stops
+            .symbol(name)
+            .ok_or_else(|| format!("the interpreter does not export {name}"))?;
+        let mut six = [0u64; 6];
+        six[..args.len()].copy_from_slice(args);
+        // SAFETY: see the room's header.
+        Ok(unsafe { entry::rdb_call_on(self.stack, function, six.as_ptr()) })
+    }
+
+    fn text(&self, object: u64) -> Result<Option<String>, String> {
+        let bytes = self.call(
+            "PyUnicode_AsEncodedString",
+            &[object, c"utf-8".as_ptr() as u64, c"backslashreplace".as_ptr() as u64],
+        )?;
+        if bytes == 0 {
+            return Ok(None);
+        }
+        let at = self.call("PyBytes_AsString", &[bytes])?;
+        let size = self.call("PyBytes_Size", &[bytes])?;
+        let mut text = vec![0u8; usize::try_from(size).unwrap_or(0).min(16 << 20)];
+        copy_out(at, &mut text);
+        Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+    }
+
+    fn flush(&self) -> Result<(), String> {
+        for name in [c"stdout", c"stderr"] {
+            let stream = self.call("PySys_GetObject", &[name.as_ptr() as u64])?;
+            if stream != 0 {
+                self.call("PyObject_CallMethod", &[stream, c"flush".as_ptr() as u64, 0])?;
+                self.call("PyErr_Clear", &[])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the program still had in its buffers is not the evaluated code's output; that goes to the real streams.
+    fn own_streams(&self, discard: &mut dyn FnMut()) -> Result<(), String> {
+        self.flush()?;
+        for (name, real) in [(c"stdout", c"__stdout__"), (c"stderr", c"__stderr__")] {
+            let stream = self.call("PySys_GetObject", &[real.as_ptr() as u64])?;
+            if stream != 0 {
+                self.call("PySys_SetObject", &[name.as_ptr() as u64, stream])?;
+            }
+        }
+        self.flush()?;
+        discard();
+        Ok(())
+    }
+
+    fn frame(&self, n: u32) -> Result<u64, String> {
+        let thread = self.call("PyThreadState_Get", &[])?;
+        let mut frame = self.call("PyThreadState_GetFrame", &[thread])?;
+        for _ in 0..n {
+            if frame == 0 {
+                break;
+            }
+            frame = self.call("PyFrame_GetBack", &[frame])?;
+        }
+        if frame == 0 { Err("no such frame".to_string()) } else { Ok(frame) }
+    }
+
+    fn namespace(&self, frame: u64) -> Result<(u64, u64), String> {
+        let globals = self.call("PyFrame_GetGlobals", &[frame])?;
+        let locals = self.call("PyFrame_GetLocals", &[frame])?;
+        if globals == 0 || locals == 0 {
+            return Err("the frame has no namespace yet".to_string());
+        }
+        Ok((globals, locals))
+    }
+
+    fn compile(&self, source: &CString, mode: u64) -> Result<u64, String> {
+        self.call(
+            "Py_CompileStringExFlags",
+            &[source.as_ptr() as u64, c"<print>".as_ptr() as u64, mode, 0, u64::MAX],
+        )
+    }
+
+    fn is_pending(&self, exception: &str) -> Result<bool, String> {
+        let variable = self
+            .stops
+            .symbol(exception)
+            .ok_or_else(|| format!("the interpreter does not export {exception}"))?;
+        Ok(self.call("PyErr_ExceptionMatches", &[get(variable)])? & 0xffff_ffff == 1)
+    }
+
+    /// Takes the pending exception; 0 when there is none.
+    fn pending(&self) -> Result<u64, String> {
+        let mut three = [0_u64; 3];
+        let base = three.as_mut_ptr() as u64;
+        let places = [base, base + 8, base + 16];
+        self.call("PyErr_Fetch", &places)?;
+        self.call("PyErr_NormalizeException", &places)?;
+        // SAFETY: written by the calls through the address taken above.
+        Ok(unsafe { core::ptr::read_volatile(&raw const three[1]) })
+    }
+
+    fn raised(&self) -> Result<Outcome, String> {
+        if self.is_pending("PyExc_SystemExit")? {
+            self.call("PyErr_Clear", &[])?;
+            return Ok(Outcome::Raised("SystemExit: evaluated code cannot end the program".to_string()));
+        }
+        self.call("PyErr_PrintEx", &[0])?;
+        self.flush()?;
+        Ok(Outcome::Raised("an exception was raised, and could not be printed".to_string()))
+    }
+}
+
+/// Makes the stop point's state whole and quiet: the frame's instruction, no pending exception, nobody asking for the lock.
+fn prepare(stops: &mut Stops) -> Result<Calls<'_>, String> {
+    let calls = quieten(stops)?;
+    calls.call("PyErr_Clear", &[])?;
+    Ok(calls)
+}
+
+/// As [`prepare`], but an exception stays pending.
+fn quieten(stops: &mut Stops) -> Result<Calls<'_>, String> {
+    let stop = stops.stop().ok_or("there is no stop point here")?;
+    stops.set_patched(false);
+    if let Some(instruction) = stop.instruction {
+        put(stop.frame + stops.layout().frame_instruction, instruction);
+    }
+    for (addr, size, bits) in stops.breaker_words() {
+        if size == 8 {
+            put(addr, get::<u64>(addr) & !bits);
+        } else {
+            put(addr, get::<u32>(addr) & !(bits as u32));
+        }
+    }
+    let stack = (stop.registers[4] - BELOW) & !63;
+    Ok(Calls { stops, stack })
+}
+
+/// Evaluates an expression, or executes statements, in a frame. `discard` is called when what the program itself had buffered
+/// has been written.
+///
+/// # Errors
+/// Why it could not even be tried.
+pub fn evaluate(stops: &mut Stops, source: &str, frame: u32, discard: &mut dyn FnMut()) -> Result<Outcome, String> {
+    let text = CString::new(source).map_err(|_| "the expression has a NUL in it")?;
+    let py = prepare(stops)?;
+    py.own_streams(discard)?;
+    let frame = py.frame(frame)?;
+    let (globals, locals) = py.namespace(frame)?;
+    let names = py.call("PyDict_Copy", &[globals])?;
+    py.call("PyDict_Update", &[names, locals])?;
+    // Some frames have none of their own (namedtuple's): who debugs wants them all the same.
+    let builtins = py.call("PyImport_AddModule", &[c"builtins".as_ptr() as u64])?;
+    py.call("PyDict_SetItemString", &[names, c"__builtins__".as_ptr() as u64, builtins])?;
+    let mut code = py.compile(&text, EVAL_INPUT)?;
+    let expression = code != 0;
+    if !expression {
+        // Not an expression. If it is no statement either, what is wrong with the statement is what to say.
+        py.call("PyErr_Clear", &[])?;
+        code = py.compile(&text, FILE_INPUT)?;
+    }
+    if code == 0 {
+        return py.raised();
+    }
+    let value = py.call("PyEval_EvalCode", &[code, names, names])?;
+    if value == 0 {
+        return py.raised();
+    }
+    let shown = if expression { py.call("PyObject_Repr", &[value])? } else { 0 };
+    if expression && shown == 0 {
+        return py.raised();
+    }
+    py.flush()?;
+    let text = if expression {
+        py.text(shown)?.unwrap_or_default()
+    } else {
+        String::new()
+    };
+    Ok(Outcome::Value(text))
+}
+
+/// The local variables of a frame.
+///
+/// # Errors
+/// Why they could not be had.
+pub fn locals(stops: &mut Stops, frame: u32) -> Result<Vec<Variable>, String> {
+    let source = CString::new(LIST).map_err(|e| e.to_string())?;
+    let py = prepare(stops)?;
+    let frame = py.frame(frame)?;
+    let (_, locals) = py.namespace(frame)?;
+    let names = py.call("PyDict_New", &[])?;
+    py.call("PyDict_SetItemString", &[names, c"d".as_ptr() as u64, locals])?;
+    py.call("PyDict_SetItemString", &[names, c"f".as_ptr() as u64, frame])?;
+    let builtins = py.call("PyImport_AddModule", &[c"builtins".as_ptr() as u64])?;
+    py.call("PyDict_SetItemString", &[names, c"__builtins__".as_ptr() as u64, builtins])?;
+    let code = py.compile(&source, FILE_INPUT)?;
+    let done = if code == 0 {
+        0
+    } else {
+        py.call("PyEval_EvalCode", &[code, names, names])?
+    };
+    let list = if done == 0 {
+        0
+    } else {
+        py.call("PyDict_GetItemString", &[names, c"r".as_ptr() as u64])?
+    };
+    let text = if list == 0 { None } else { py.text(list)? };
+    let text = text.ok_or("the variables cannot be listed")?;
+    Ok(text
+        .split('\x1e')
+        .filter_map(|item| item.split_once('\x1f'))
+        .map(|(name, value)| Variable {
+            name: name.to_string(),
+            value: value.get(1..).unwrap_or_default().to_string(),
+            argument: value.starts_with('1'),
+        })
+        .collect())
+}
+
+/// The repr of the value about to be returned, or of the exception that unwinds.
+///
+/// # Errors
+/// Why it could not be had.
+pub fn result(stops: &mut Stops) -> Result<String, String> {
+    let kept = stops.result_object();
+    let py = quieten(stops)?;
+    let object = match kept {
+        Some(object) => object,
+        None => py.pending()?,
+    };
+    if object == 0 {
+        return Err("there is no value here".to_string());
+    }
+    let shown = py.call("PyObject_Repr", &[object])?;
+    let text = if shown == 0 { None } else { py.text(shown)? };
+    text.ok_or_else(|| "its repr raised".to_string())
+}

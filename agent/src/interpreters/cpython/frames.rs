@@ -1,0 +1,123 @@
+//! The stack, the place stood at, and where the interpreter keeps what an evaluation needs: all read from memory.
+
+use super::code::Code;
+use super::layout::{Breaker, Layout};
+use super::objects::type_of;
+use super::stops::Stops;
+use crate::memory::get;
+use alloc::vec::Vec;
+use rdb_protocol::{Activation, Frame, Location};
+
+/// More interpreters, threads or frames are not believed.
+const MOST: usize = 1 << 20;
+
+impl Stops {
+    /// Where the program stands; `None` between stop points. The thread is for the caller to fill in.
+    #[must_use]
+    pub fn location(&self) -> Option<Location> {
+        let stop = self.stop?;
+        let code = self.codes.get(&stop.code)?;
+        Some(Location {
+            file: code.file.clone(),
+            line: code.body.lines.get(stop.unit).copied().flatten().unwrap_or(0),
+            function: code.qualname.clone(),
+            kind: stop.kind,
+            thread: 0,
+        })
+    }
+
+    /// The stack, innermost frame first, at most `limit` frames; empty between stop points.
+    #[must_use]
+    pub fn frames(&self, limit: usize) -> Vec<Frame> {
+        let Some(stop) = self.stop else { return Vec::new() };
+        let layout = self.located.layout;
+        let mut found = Vec::new();
+        let mut frame = stop.frame;
+        for _ in 0..MOST {
+            if frame == 0 || found.len() == limit {
+                break;
+            }
+            let unit = (frame == stop.frame).then_some(stop.unit);
+            found.extend(self.describe(frame, unit));
+            frame = get(frame + layout.frame_previous);
+        }
+        found
+    }
+
+    /// A frame of the stack; `None` for those that do not (or not yet) execute Python code.
+    fn describe(&self, frame: u64, unit: Option<usize>) -> Option<Frame> {
+        const OWNED_BY_GENERATOR: u8 = 1;
+        let layout = self.located.layout;
+        let address = get::<u64>(frame + layout.frame_code) & !3;
+        if address == 0 || type_of(address) != self.located.code_type {
+            return None;
+        }
+        let read;
+        let code = match self.codes.get(&address) {
+            Some(code) => code,
+            None => {
+                read = Code::read(layout, address);
+                &read
+            }
+        };
+        let unit = unit.or_else(|| code.unit(get(frame + layout.frame_instruction)));
+        let begun = unit.is_some_and(|u| u >= code.entry) || get::<u8>(frame + layout.frame_owner) == OWNED_BY_GENERATOR;
+        if !begun {
+            return None;
+        }
+        let line = unit.and_then(|u| code.body.lines.get(u).copied().flatten()).unwrap_or(0);
+        Some(Frame {
+            file: code.file.clone(),
+            line,
+            function: code.qualname.clone(),
+            activation: Activation { frame, code: address },
+        })
+    }
+
+    /// The address of an exported symbol of the interpreter's object.
+    #[must_use]
+    pub fn symbol(&self, name: &str) -> Option<u64> {
+        self.located.elf.symbol(name.as_bytes()).map(|(address, _)| address)
+    }
+
+    /// The version's offsets.
+    #[must_use]
+    pub fn layout(&self) -> &'static Layout {
+        self.located.layout
+    }
+
+    /// The `PyThreadState` that stands at the stop point.
+    #[must_use]
+    pub fn thread_state(&self) -> Option<u64> {
+        let (stop, layout) = (self.stop?, self.located.layout);
+        let runtime = self.symbol("_PyRuntime")?;
+        let chain = |first: u64, next: u64| {
+            core::iter::successors(Some(first), move |&x| Some(get(x + next)))
+                .take_while(|&x| x != 0)
+                .take(MOST)
+        };
+        for interpreter in chain(get(runtime + layout.runtime_interpreters), layout.interpreter_next) {
+            for thread in chain(get(interpreter + layout.interpreter_threads), layout.thread_next) {
+                let holder = layout.thread_cframe.map_or(thread, |offset| get(thread + offset));
+                if holder != 0 && get::<u64>(holder + layout.thread_frame) == stop.frame {
+                    return Some(thread);
+                }
+            }
+        }
+        None
+    }
+
+    /// The words that ask the evaluation loop to wait for other threads: address, size in bytes, bits. A throw-away process clears
+    /// these bits before it evaluates anything.
+    #[must_use]
+    pub fn breaker_words(&self) -> Vec<(u64, u8, u64)> {
+        let Some(thread) = self.thread_state() else { return Vec::new() };
+        match self.located.layout.breaker {
+            Breaker::Thread { word } => Vec::from([(thread + word, 8, 0xff)]),
+            Breaker::Interpreter { breaker, drop_request } => {
+                let interpreter: u64 = get(thread + self.located.layout.thread_interpreter);
+                [breaker, drop_request].map(|offset| (interpreter + offset, 4, 0xffff_ffff)).into()
+            }
+        }
+    }
+}

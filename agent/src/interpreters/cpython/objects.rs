@@ -1,0 +1,82 @@
+//! Python objects read from memory, without the interpreter. Whatever is not as expected reads as empty.
+
+use super::layout::Layout;
+use crate::memory::{copy_out, get};
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Longest string or bytes object believed.
+const LONGEST: u64 = 1 << 28;
+
+/// Where a type keeps its flags.
+pub(super) const TP_FLAGS: u64 = 168;
+/// Flags of types whose objects may run Python code when they end: made in Python, or holding other objects.
+pub(super) const ENDS_WITH_CODE: u32 = 1 << 9 | 1 << 14;
+
+/// The type of an object.
+pub(super) fn type_of(object: u64) -> u64 {
+    get(object + 8)
+}
+
+/// A `str`.
+pub(super) fn text(layout: &Layout, object: u64) -> String {
+    if object == 0 {
+        return String::new();
+    }
+    let (length, state): (u64, u32) = (get(object + 16), get(object + 32));
+    let (kind, compact, ascii) = (state >> 2 & 7, state >> 5 & 1 != 0, state >> 6 & 1 != 0);
+    if !compact || length > LONGEST {
+        return String::new();
+    }
+    let data = object + if ascii { layout.ascii_data } else { layout.unicode_data };
+    let character = |i: u64| match kind {
+        1 => char::from(get::<u8>(data + i)),
+        2 => char::from_u32(get::<u16>(data + 2 * i).into()).unwrap_or(char::REPLACEMENT_CHARACTER),
+        _ => char::from_u32(get(data + 4 * i)).unwrap_or(char::REPLACEMENT_CHARACTER),
+    };
+    (0..length).map(character).collect()
+}
+
+/// A `bytes`.
+pub(super) fn bytes(object: u64) -> Vec<u8> {
+    const BYTES_DATA: u64 = 32;
+    let length = if object == 0 { 0 } else { get::<u64>(object + 16) };
+    let mut all = vec![0; usize::try_from(length.min(LONGEST)).unwrap_or(0)];
+    if length <= LONGEST && length > 0 {
+        copy_out(object + BYTES_DATA, &mut all);
+    }
+    all
+}
+
+/// The items of a `tuple`.
+pub(super) fn tuple(object: u64) -> impl Iterator<Item = u64> {
+    let length = if object == 0 { 0 } else { get::<u64>(object + 16).min(LONGEST) };
+    (0..length).map(move |i| get(object + 24 + 8 * i))
+}
+
+/// True where `object` is an instance of the exception type in the variable at `type_variable` (by single inheritance, as
+/// exceptions are laid out).
+pub(super) fn is_instance(object: u64, type_variable: u64) -> bool {
+    const TP_BASE: u64 = 256;
+    let wanted: u64 = get(type_variable);
+    let mut kind = if object == 0 { 0 } else { type_of(object) };
+    while kind != 0 {
+        if kind == wanted {
+            return true;
+        }
+        kind = get(kind + TP_BASE);
+    }
+    false
+}
+
+/// An `int` of at most 30 bits, that is not negative.
+pub(super) fn small_integer(object: u64, int_type: u64) -> Option<u32> {
+    const DIGIT: u64 = 24;
+    (object != 0 && type_of(object) == int_type).then(|| get(object + DIGIT))
+}
+
+/// Whether giving up one reference to `object` may run Python code.
+pub(super) fn ends_with_code(object: u64) -> bool {
+    object != 0 && get::<u32>(object) == 1 && get::<u32>(type_of(object) + TP_FLAGS) & ENDS_WITH_CODE != 0
+}

@@ -1,0 +1,623 @@
+//! Stop points: counting, goals, breakpoints, the slow path of the stubs.
+//!
+//! # Safety
+//! This room may use `unsafe` for one thing: the one `Stops` of the process is reached by its address, from the slow path and
+//! through [`Stops::installed`]. Replay has one kernel thread, and the slow path is entered from program code only, never
+//! while Rust code holds a `Stops`.
+#![allow(unsafe_code)]
+
+use super::breakpoints;
+use super::code::Code;
+use super::follow::Following;
+use super::locate::Located;
+use super::objects::{ends_with_code, is_instance, small_integer, type_of};
+use super::rules::{LineStart, Unit, line_event};
+use super::sources::Sources;
+use super::stubs::{DEALLOC, Mark, Stubs};
+use super::ticks::{Ticks, words};
+use super::traps::Traps;
+use super::{Places, Unsupported};
+use crate::arch::dispatch::set_gs_base;
+use crate::interpreters::Registers;
+use crate::memory::{can_read, get, patch};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicPtr, Ordering};
+use rdb_protocol::StopKind;
+use rdb_protocol::replay::{Breakpoint, Passing};
+
+/// Called when something asked for has come to pass.
+pub type Hook = fn(&mut Stops, Reason);
+
+/// Why the hook is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A stop point was reached.
+    Stop {
+        /// It is the goal.
+        goal: bool,
+        /// These breakpoints are hit, ascending.
+        breakpoints: Vec<u32>,
+        /// It is the followed activation's own.
+        own: bool,
+    },
+    /// The main module is done: `Py_FinalizeEx` begins.
+    MainDone,
+}
+
+/// The stop point stood at.
+#[derive(Clone, Copy, Debug)]
+pub struct Stop {
+    /// What it is.
+    pub kind: StopKind,
+    /// The current `_PyInterpreterFrame`.
+    pub frame: u64,
+    /// Its code object.
+    pub code: u64,
+    /// The unit (of 2 bytes) about to execute.
+    pub unit: usize,
+    /// The address of that unit. Before inspecting, a throw-away process writes it at `frame + frame_instruction`, lest the frame's line be
+    /// stale. `None` at an unwinding, where the frame is right already (and an exception is set).
+    pub instruction: Option<u64>,
+    /// It is executed along with the instruction before it, which has not been executed either: [`Stops::split`].
+    pub second_half: bool,
+    /// The program's registers.
+    pub registers: Registers,
+}
+
+/// Stop points of one interpreter in this process.
+pub struct Stops {
+    pub(super) located: Located,
+    places: Places,
+    hook: Hook,
+    pub(super) stubs: Stubs,
+    /// The dispatch table with ticks alone.
+    ticks_only: [u64; 256],
+    pub(super) traps: Traps,
+    dealloc_slot: u64,
+    dealloc_original: u64,
+    pub(super) codes: BTreeMap<u64, Code>,
+    pub(super) seen: Sources,
+    breakpoints: Vec<Breakpoint>,
+    pub(super) following: Option<Following>,
+    /// The hook wants to know of each stop point that is the followed activation's own.
+    pub(super) stops_at_own: bool,
+    goal: Option<u64>,
+    /// What [`Stops::time`] is when `remaining` reaches zero.
+    limit: u64,
+    pub(super) alive: bool,
+    starting: bool,
+    pub(super) main_done: Option<u64>,
+    /// Dispatches yet to be checked.
+    unchecked: u32,
+    failure: Option<Unsupported>,
+    pub(super) stop: Option<Stop>,
+    splitting: bool,
+    patched: bool,
+    /// Second halves executed without having been counted: frame, unit, and the unit executed next.
+    late: Vec<(u64, usize, usize)>,
+}
+
+impl core::fmt::Debug for Stops {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Stops")
+            .field("located", &self.located)
+            .field("time", &self.time())
+            .finish_non_exhaustive()
+    }
+}
+
+/// No goal is this far away.
+const FAR: u64 = u64::MAX >> 2;
+/// Dispatches that are checked before the fast stubs are trusted; of these so many with careful reads.
+const CHECKED: u32 = 5000;
+const CAREFUL: u32 = CHECKED - 64;
+
+static INSTALLED: AtomicPtr<Stops> = AtomicPtr::new(core::ptr::null_mut());
+
+impl Stops {
+    /// Puts stop points into the interpreter. Its ticks, which go on being counted, are `ticks`.
+    ///
+    /// # Errors
+    /// Why that cannot be done. The ticks must then be patched in again.
+    pub fn install(located: Located, ticks: &Ticks, places: Places, hook: Hook) -> Result<&'static mut Self, Unsupported> {
+        const TP_DEALLOC: u64 = 48;
+        let dealloc_slot = located.code_type + TP_DEALLOC;
+        let dealloc_original = get(dealloc_slot);
+        let traps = Traps::new(&located)?;
+        // The stubs need the address of what is being made: reserved first.
+        let place = Box::leak(Box::<Self>::new_uninit());
+        let context = place.as_mut_ptr() as u64;
+        let stubs = Stubs::install(&located, &places, dealloc_original, slow_path, context).map_err(|why| located.refuse(why))?;
+        let stops = place.write(Self {
+            located,
+            places,
+            hook,
+            stubs,
+            ticks_only: *ticks.stubs(),
+            traps,
+            dealloc_slot,
+            dealloc_original,
+            codes: BTreeMap::new(),
+            seen: Sources::default(),
+            breakpoints: Vec::new(),
+            following: None,
+            stops_at_own: false,
+            goal: None,
+            limit: FAR,
+            alive: false,
+            starting: false,
+            main_done: None,
+            unchecked: CHECKED,
+            failure: None,
+            stop: None,
+            splitting: false,
+            patched: false,
+            late: Vec::new(),
+        });
+        stops.stubs.data().remaining = FAR;
+        stops.set_bases();
+        if !stops.set_patched(true) {
+            stops.set_patched(false);
+            return Err(stops.located.refuse("the dispatch table cannot be written"));
+        }
+        INSTALLED.store(&raw mut *stops, Ordering::Relaxed);
+        Ok(stops)
+    }
+
+    /// The stop points of this process, if any.
+    ///
+    /// # Safety
+    /// Not while another reference to it is in use: not during the hook, which gets it as an argument, and never two at once.
+    #[must_use]
+    pub unsafe fn installed() -> Option<&'static mut Self> {
+        // SAFETY: null, or what `install` leaked; exclusive by this function's contract.
+        unsafe { INSTALLED.load(Ordering::Relaxed).as_mut() }
+    }
+
+    /// Points the gs base to the shadow map.
+    pub fn set_bases(&self) {
+        set_gs_base(self.places.shadow);
+    }
+
+    /// Takes all patches out of program memory, or puts them back; where stop points were given up, ticks remain. Returns false where
+    /// memory could not be written.
+    pub fn set_patched(&mut self, on: bool) -> bool {
+        let counting = on && self.failure.is_none();
+        let table = match (on, counting, self.unchecked) {
+            (false, ..) => self.located.targets,
+            (true, false, _) => self.ticks_only,
+            (true, true, 0) => self.stubs.fast,
+            (true, true, _) => self.stubs.careful,
+        };
+        let dealloc = if counting { self.stubs.dealloc } else { self.dealloc_original };
+        self.patched = on;
+        patch(self.located.table, &words(&table)) & patch(self.dealloc_slot, &dealloc.to_le_bytes()) & self.traps.set(counting)
+    }
+
+    /// The opcode whose tick was stopped by the trap at `address`.
+    #[must_use]
+    pub fn tick(&self, address: u64) -> Option<u8> {
+        self.stubs.trapped(address)
+    }
+
+    /// Replaces, in registers of an interrupted context, stub addresses by what the unpatched program would hold.
+    pub fn clean(&self, registers: &mut Registers) {
+        self.stubs.launder(registers);
+    }
+
+    /// Name of the interpreter, for instance `CPython 3.11.7`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.located.name()
+    }
+
+    /// Why stop points were given up after all: the check of the first dispatches failed. Nothing is counted then.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Unsupported> {
+        self.failure.as_ref()
+    }
+
+    /// Stop points passed, the one stood at included.
+    #[must_use]
+    pub fn time(&self) -> u64 {
+        if self.alive { self.limit - self.stubs.remaining() } else { 0 }
+    }
+
+    /// The hook is to be called when [`Stops::time`] reaches `goal`. A goal already passed is none.
+    pub fn set_goal(&mut self, goal: Option<u64>) {
+        self.goal = goal;
+        self.rearm(self.time());
+    }
+
+    pub(super) fn rearm(&mut self, time: u64) {
+        let goal = self.goal.filter(|&goal| self.alive && goal > time);
+        self.limit = goal.unwrap_or(time + FAR);
+        self.stubs.data().remaining = self.limit - time;
+    }
+
+    /// Replaces the breakpoints. The hook is called at each hit.
+    pub fn set_breakpoints(&mut self, breakpoints: &[Breakpoint]) {
+        self.breakpoints = breakpoints.to_vec();
+        for code in self.codes.values_mut() {
+            let before: Vec<usize> = code.marks.iter().map(|m| m.0).collect();
+            code.marks = breakpoints::marks(&self.breakpoints, code);
+            for unit in before.into_iter().chain(code.marks.iter().map(|m| m.0)) {
+                self.stubs.set_mark(code.body.start + 2 * unit as u64, mark_of(code, unit));
+            }
+        }
+        self.mark_late();
+    }
+
+    /// Units behind second halves not yet counted ask, whatever their mark was set to since.
+    pub(super) fn mark_late(&mut self) {
+        for &(frame, _, next) in &self.late {
+            let address = get::<u64>(frame + self.located.layout.frame_code) & !3;
+            if let Some(code) = self.codes.get(&address) {
+                self.stubs.set_mark(code.body.start + 2 * next as u64, Mark::Ask);
+            }
+        }
+    }
+
+    /// True once the interpreter runs the program.
+    #[must_use]
+    pub fn alive(&self) -> bool {
+        self.alive
+    }
+
+    /// [`Stops::time`] when the main module was done.
+    #[must_use]
+    pub fn main_done(&self) -> Option<u64> {
+        self.main_done
+    }
+
+    /// The stop point stood at, while the hook runs.
+    #[must_use]
+    pub fn stop(&self) -> Option<Stop> {
+        self.stop
+    }
+
+    /// The breakpoints that stand at the stop point stood at, ascending.
+    #[must_use]
+    pub fn hits_here(&self) -> Vec<u32> {
+        self.stop.as_ref().map_or_else(Vec::new, |stop| self.hits(stop))
+    }
+
+    /// Code objects known.
+    #[must_use]
+    pub fn code_objects(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Only in a throw-away process, in the hook, at a stop with `second_half`: has the first half run alone, and the hook called
+    /// again at the second, where all of the program's state is as its source says.
+    pub fn split(&mut self) {
+        self.splitting = self.stop.is_some_and(|s| s.second_half);
+    }
+
+    /// The interpreter is set up and turns to the program. What it still runs of its own until the program's first code object
+    /// (looking for the main module: all of it frozen into the interpreter) is not counted.
+    pub(super) fn begin(&mut self) {
+        self.starting = !self.alive;
+    }
+
+    fn begin_with(&mut self, code: &Code) {
+        if self.starting && !code.file.starts_with("<frozen ") {
+            self.starting = false;
+            self.alive = true;
+            self.rearm(0);
+        }
+    }
+
+    pub(super) fn call_hook(&mut self, reason: Reason) {
+        (self.hook)(self, reason);
+    }
+
+    /// The stubs' slow path: an opcode is dispatched, or a code object dies. Returns where to go on.
+    fn dispatched(&mut self) -> u64 {
+        let data = self.stubs.data();
+        let (what, mut registers) = (data.opcode, data.registers);
+        self.stubs.launder(&mut registers);
+        self.stubs.data().registers = registers;
+        if what == DEALLOC {
+            self.forget(registers[7]);
+            return self.dealloc_original;
+        }
+        let op = what.to_le_bytes()[0];
+        let onward = self.stubs.onward[usize::from(op)];
+        if self.unchecked > 0 && !self.check(op, &registers) {
+            return onward;
+        }
+        let instruction = registers[usize::from(self.located.next_instruction)];
+        let frame = registers[usize::from(self.located.frame)];
+        let Some(code) = self.register(frame, instruction) else {
+            return onward;
+        };
+        self.note_entry(frame, code, instruction);
+        let mut first_alone = None;
+        let events = self.events(op, frame, code, instruction);
+        for event in events.into_iter().flatten() {
+            let stop = Stop {
+                frame,
+                code,
+                registers,
+                ..event
+            };
+            self.pass(stop);
+            if core::mem::take(&mut self.splitting) {
+                first_alone = self.located.layout.opcodes.fused(op).map(|f| f.first);
+                self.await_second_half(stop);
+            }
+        }
+        first_alone.map_or(onward, |first| self.located.targets[usize::from(first)])
+    }
+
+    /// A stop point is passed: counts it, and calls the hook where it is wanted.
+    pub(super) fn pass(&mut self, stop: Stop) {
+        let data = self.stubs.data();
+        data.remaining -= 1;
+        let goal = data.remaining == 0;
+        let breakpoints = self.hits(&stop);
+        let own = self.note_own(&stop, self.time(), !goal);
+        if goal {
+            self.rearm(self.limit);
+        }
+        let own = own && self.stops_at_own;
+        if self.alive && (goal || own || !breakpoints.is_empty()) {
+            self.stop = Some(stop);
+            self.call_hook(Reason::Stop { goal, breakpoints, own });
+            self.stop = None;
+        }
+    }
+
+    fn hits(&self, stop: &Stop) -> Vec<u32> {
+        let Some(code) = self
+            .codes
+            .get(&stop.code)
+            .filter(|code| stop.kind == StopKind::Line && !code.marks.is_empty())
+        else {
+            return Vec::new();
+        };
+        // An entry has come straight from the entry RESUME, whatever loops lead here later.
+        let entered = self
+            .previous(stop.frame, code)
+            .is_some_and(|p| (code.entry..stop.unit).contains(&p));
+        let here = code
+            .marks
+            .iter()
+            .filter(|m| m.0 == stop.unit && (!m.1.entry || entered || stop.second_half));
+        let mut ids: Vec<u32> = here.map(|m| m.1.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// The second half of `stop`, counted already, is to be reached on its own.
+    fn await_second_half(&mut self, stop: Stop) {
+        let time = self.time() - 1;
+        self.goal = Some(time + 1);
+        self.rearm(time);
+        if let Some(address) = stop.instruction {
+            self.stubs.set_mark(address, Mark::Ask);
+        }
+    }
+
+    /// The unit executed before in `frame`.
+    fn previous(&self, frame: u64, code: &Code) -> Option<usize> {
+        code.unit(get(frame + self.located.layout.frame_instruction))
+    }
+
+    /// The stop points of dispatching `op` at `instruction`, in order.
+    fn events(&mut self, op: u8, frame: u64, address: u64, instruction: u64) -> [Option<Stop>; 4] {
+        let mut found = [None; 4];
+        let (Some(code), layout) = (self.codes.get(&address), self.located.layout) else {
+            return found;
+        };
+        let Some(unit) = code.unit(instruction) else { return found };
+        let body = &code.body;
+        let is_line = |unit, previous| line_event(layout, body, code.entry, &code.units, unit, previous);
+        let stop = |kind, unit: usize, second_half| {
+            let instruction = Some(body.start + 2 * unit as u64);
+            Some(Stop {
+                kind,
+                frame,
+                code: address,
+                unit,
+                instruction,
+                second_half,
+                registers: [0; 16],
+            })
+        };
+        let mut previous = self.previous(frame, code);
+        if let Some((before, fused)) = previous.and_then(|p| Some((p, layout.opcodes.fused(get(body.start + 2 * p as u64))?))) {
+            let second = before + usize::from(fused.distance);
+            if second != unit && before != unit && second < body.lines.len() {
+                let late = self.late.iter().position(|l| *l == (frame, second, unit));
+                if late.is_some() || fused.guarded && is_line(second, Some(before)) {
+                    found[0] = stop(StopKind::Line, second, false);
+                }
+                if let Some(late) = late {
+                    self.late.swap_remove(late);
+                    self.stubs.set_mark(instruction, mark_of(code, unit));
+                }
+                previous = Some(second);
+            }
+        }
+        // The same instruction again: dispatched anew as another form of itself, unless it jumps to itself.
+        let again = previous == Some(unit) && body.target(unit) != Some(unit);
+        if !again && is_line(unit, previous) {
+            found[1] = stop(StopKind::Line, unit, false);
+        }
+        if layout.opcodes.announces(op) {
+            return found;
+        }
+        let Unit { leaves, unwinds, .. } = code.units[unit];
+        if leaves {
+            let kind = if body.op(unit) == Some(layout.opcodes.yield_value) {
+                StopKind::Yield
+            } else {
+                StopKind::Return
+            };
+            found[2] = stop(kind, unit, false);
+        } else if unwinds && self.raises_again(frame, code, unit) {
+            found[2] = stop(StopKind::Unwind, self.raised_at(frame, code, unit).unwrap_or(unit), false);
+        }
+        if let Some(fused) = layout.opcodes.fused(op).filter(|f| !f.guarded) {
+            let second = unit + usize::from(fused.distance);
+            if second < body.lines.len() && is_line(second, Some(unit)) {
+                if fused.first == layout.opcodes.store_fast && self.drops(frame, instruction) && second + 1 < body.lines.len() {
+                    // A fused second half is a load or a store: the next unit is executed next.
+                    self.late.retain(|l| l.0 != frame);
+                    self.late.push((frame, second, second + 1));
+                    self.stubs.set_mark(body.start + 2 * (second as u64 + 1), Mark::Ask);
+                } else {
+                    found[3] = stop(StopKind::Line, second, true);
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether the store at `instruction` overwrites the last reference to an object: what its end sets off comes before the
+    /// second half of the pair.
+    fn drops(&self, frame: u64, instruction: u64) -> bool {
+        let variable = frame + self.located.layout.frame_locals + 8 * u64::from(get::<u8>(instruction + 1));
+        ends_with_code(get(variable))
+    }
+
+    /// Whether the reraising instruction at `unit`, with no handler, will raise: some only do for other exceptions than their own.
+    fn raises_again(&self, frame: u64, code: &Code, unit: usize) -> bool {
+        let opcodes = &self.located.layout.opcodes;
+        let absorbed: &[u8] = match code.body.op(unit) {
+            Some(op) if op == opcodes.end_async_for => b"PyExc_StopAsyncIteration",
+            op if op == opcodes.cleanup_throw => b"PyExc_StopIteration",
+            _ => return true,
+        };
+        let Some(handler) = code.body.handlers.iter().find(|h| h.target == unit) else {
+            return true;
+        };
+        let Some((variable, _)) = self.located.elf.symbol(absorbed) else {
+            return true;
+        };
+        !is_instance(self.stack_slot(frame, code, handler.depth + usize::from(handler.lasti)), variable)
+    }
+
+    /// The unit that an exception reraised at `unit` comes from. A cleanup handler keeps it below the exception, and gives it back
+    /// to the frame when it reraises.
+    fn raised_at(&self, frame: u64, code: &Code, unit: usize) -> Option<usize> {
+        if code.body.op(unit) != Some(self.located.layout.opcodes.reraise) || get::<u8>(code.body.start + 2 * unit as u64 + 1) == 0 {
+            return None;
+        }
+        let cleanup = code.cleanup(unit)?;
+        let object = self.stack_slot(frame, code, cleanup.depth);
+        let origin = usize::try_from(small_integer(object, self.symbol("PyLong_Type")?)?).ok()?;
+        (origin < code.units.len()).then_some(origin)
+    }
+
+    /// The object at a depth of the frame's evaluation stack.
+    pub(super) fn stack_slot(&self, frame: u64, code: &Code, depth: usize) -> u64 {
+        let locals: i32 = get(code.address + self.located.layout.co_nlocalsplus);
+        get(frame + self.located.layout.frame_locals + 8 * (u64::try_from(locals).unwrap_or(0) + depth as u64))
+    }
+
+    /// The address of the code object of `frame`, known from now on; `None` where `instruction` is not in it.
+    fn register(&mut self, frame: u64, instruction: u64) -> Option<u64> {
+        let address = get::<u64>(frame + self.located.layout.frame_code) & !3;
+        if self.stubs.mark(instruction) != Mark::Unknown as u8 {
+            return self.codes.contains_key(&address).then_some(address);
+        }
+        if address == 0 || type_of(address) != self.located.code_type {
+            self.stubs.set_mark(instruction, Mark::Nothing);
+            return None;
+        }
+        let mut code = Code::read(self.located.layout, address);
+        code.marks = breakpoints::marks(&self.breakpoints, &code);
+        code.followed = self.follows(address);
+        for unit in 0..code.units.len() {
+            self.stubs.set_mark(code.body.start + 2 * unit as u64, mark_of(&code, unit));
+        }
+        let inside = code.unit(instruction).is_some();
+        self.begin_with(&code);
+        self.seen.note(&self.located, &code);
+        self.codes.insert(address, code);
+        if !inside {
+            self.stubs.set_mark(instruction, Mark::Nothing);
+        }
+        inside.then_some(address)
+    }
+
+    /// The code object at `address` is gone.
+    fn forget(&mut self, address: u64) {
+        if let Some(code) = self.codes.remove(&address) {
+            for unit in 0..code.units.len() {
+                self.stubs.set_mark(code.body.start + 2 * unit as u64, Mark::Unknown);
+            }
+        }
+    }
+
+    /// Checks that the registers are what they were taken for; if not, takes everything out.
+    fn check(&mut self, op: u8, registers: &Registers) -> bool {
+        let careful = self.unchecked > CAREFUL;
+        self.unchecked -= 1;
+        if !self.plausible(op, registers, careful) {
+            let why = format!("next_instr and frame are not where they seemed to be (at opcode {op})");
+            self.failure = Some(self.located.refuse(&why));
+        }
+        if (self.failure.is_some() || self.unchecked == 0) && self.patched && !self.set_patched(true) && self.failure.is_none() {
+            self.failure = Some(self.located.refuse("the dispatch table cannot be written"));
+        }
+        self.failure.is_none()
+    }
+
+    fn plausible(&self, op: u8, registers: &Registers, careful: bool) -> bool {
+        let (layout, opcodes) = (self.located.layout, &self.located.layout.opcodes);
+        if Some(op) == opcodes.interpreter_exit {
+            return true;
+        }
+        let instruction = registers[usize::from(self.located.next_instruction)];
+        let frame = registers[usize::from(self.located.frame)];
+        if careful && !(can_read(frame, 128) && can_read(instruction, 2)) {
+            return false;
+        }
+        let code = get::<u64>(frame + layout.frame_code) & !3;
+        if careful && !can_read(code, layout.co_code) || type_of(code) != self.located.code_type {
+            return false;
+        }
+        let start = code + layout.co_code;
+        let there: u8 = get(instruction);
+        (start..start + 2 * get::<u64>(code + 16)).contains(&instruction)
+            && (opcodes.announces(there) || opcodes.announces(op) || opcodes.family(there) == opcodes.family(op))
+    }
+}
+
+/// The shadow byte of a unit.
+pub(super) fn mark_of(code: &Code, unit: usize) -> Mark {
+    let Unit { line, leaves, unwinds, .. } = code.units[unit];
+    if let Some(passing) = code.followed
+        && (leaves || unit == code.entry || passing == Passing::Any && code.units[unit].starts_line())
+    {
+        return Mark::Ask;
+    }
+    if unwinds || code.marks.iter().any(|m| m.0 == unit) {
+        return Mark::Ask;
+    }
+    match (line, leaves) {
+        (LineStart::Never, false) => Mark::Nothing,
+        (LineStart::Never, true) => Mark::Leave,
+        (LineStart::Always, false) => Mark::Line,
+        (LineStart::Always, true) => Mark::LineAndLeave,
+        (LineStart::Backward, false) => Mark::Backward,
+        _ => Mark::Ask,
+    }
+}
+
+/// What the stubs call.
+///
+/// # Safety
+/// `context` is the address of the installed `Stops`, and no reference to it is in use.
+unsafe extern "sysv64" fn slow_path(context: u64) -> u64 {
+    // SAFETY: by contract.
+    unsafe { (*(context as *mut Stops)).dispatched() }
+}

@@ -1,0 +1,306 @@
+//! A replay process serves: it pauses, carries out orders, and answers. Verification ends here too.
+
+pub mod link;
+pub mod probe;
+
+pub use link::Link;
+
+use crate::context::Context;
+use crate::diag::say;
+use crate::intercept;
+use crate::replay::Purpose;
+use crate::state::Agent;
+use crate::sys;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use rdb_protocol::replay::{Answer, Divergence, Hit, Hits, Interpreter, Order, Run, RunEnd, Stopped};
+use rdb_protocol::{EventIndex, Position, Time};
+
+/// The run under way.
+#[derive(Debug, Default)]
+pub struct Running {
+    /// What was ordered; `None` while paused for the first time.
+    pub run: Option<Run>,
+    /// Last hit on the way.
+    pub last_hit: Option<Hit>,
+}
+
+/// Paused at the very start.
+pub fn at_start(agent: &mut Agent) {
+    if matches!(agent.replay().purpose, Purpose::Serve(_)) {
+        pause(agent, RunEnd::Goal, &[]);
+    }
+}
+
+/// The event goal of the run is reached.
+pub fn reached_event(agent: &mut Agent) {
+    pause(agent, RunEnd::Goal, &[]);
+}
+
+/// A stop point that is a goal, that breakpoints stand on, or that is the followed activation's own.
+pub fn at_stop(agent: &mut Agent, goal: bool, breakpoints: &[u32], own: bool) {
+    if let Some(question) = agent.replay().probe.waiting.take() {
+        if let Some(answer) = probe::ask(agent, question) {
+            send(agent, &answer);
+        }
+        return pause(agent, RunEnd::Goal, &[]);
+    }
+    let hits = agent.replay().running.run.as_ref().map_or(Hits::Ignore, |r| r.hits);
+    if goal {
+        pause(agent, RunEnd::Goal, breakpoints);
+    } else if hits == Hits::Stop {
+        // Another activation that has begun in that frame since is not the one followed.
+        if own && !agent.host.followed().begun {
+            pause(agent, RunEnd::Own, breakpoints);
+        } else if !breakpoints.is_empty() {
+            pause(agent, RunEnd::Breakpoint, breakpoints);
+        }
+    } else if hits == Hits::Last && !breakpoints.is_empty() {
+        let (time, _) = agent.host.place();
+        agent.replay().running.last_hit = Some(Hit {
+            time: Time(time),
+            breakpoints: Vec::from(breakpoints),
+        });
+    }
+}
+
+/// The main module is done: a run that looks for places to stop ends here.
+pub fn main_done(agent: &mut Agent) {
+    if agent.replay().running.run.as_ref().is_some_and(|r| r.hits == Hits::Stop) {
+        pause(agent, RunEnd::MainDone, &[]);
+    }
+}
+
+/// No event is left.
+pub fn end(agent: &mut Agent) -> ! {
+    match agent.replay().purpose {
+        Purpose::Verify => {
+            let (time, _) = agent.host.place();
+            let stops = if agent.host.wanted {
+                format!(", {time} stop points")
+            } else {
+                String::new()
+            };
+            if agent.host.wanted
+                && let Interpreter::Unsupported { reason } = agent.host.interpreter()
+            {
+                say!("no stop points: {reason}");
+            }
+            let r = agent.replay();
+            say!(
+                "verified: {} events, {} memory hashes{stops}, all equal",
+                r.reader.index(),
+                r.hashes
+            );
+            sys::exit_group(0)
+        }
+        Purpose::Serve(_) => loop {
+            pause(agent, RunEnd::End, &[]);
+        },
+    }
+}
+
+/// The replay differs from the recording.
+pub fn diverged(agent: &mut Agent, expected: &str, actual: &str) -> ! {
+    let event = agent.replay().reader.index();
+    let thread = agent.current as u32;
+    match agent.replay().purpose {
+        Purpose::Verify => {
+            say!("divergence at event {event}, thread {thread}:");
+            say!("  expected {expected}");
+            say!("  actual   {actual}");
+            sys::exit_group(1)
+        }
+        Purpose::Serve(_) => {
+            let d = Divergence {
+                event: EventIndex(event),
+                thread,
+                expected: String::from(expected),
+                actual: String::from(actual),
+            };
+            send(agent, &Answer::Diverged(d));
+            say!("divergence at event {event}");
+            sys::exit_group(1)
+        }
+    }
+}
+
+/// The replay cannot go on.
+pub fn failed(agent: &mut Agent, reason: &str) -> ! {
+    say!("{reason}");
+    let verify = matches!(agent.replay().purpose, Purpose::Verify);
+    if !verify {
+        send(
+            agent,
+            &Answer::Failed {
+                reason: String::from(reason),
+            },
+        );
+    }
+    sys::exit_group(2)
+}
+
+/// A fault in the agent's own code: says where and ends.
+pub fn fault_in_agent(signal: u64, context: &Context, addr: u64) -> ! {
+    say!(
+        "internal error: signal {signal} in the agent at {:#x}, address {addr:#x}; please report it with the trace",
+        context.rip
+    );
+    sys::exit_group(125)
+}
+
+/// A memory hash of the recording: checked when verifying, passed over otherwise.
+pub fn check_hash(agent: &mut Agent, want: u64) {
+    if !matches!(agent.replay().purpose, Purpose::Verify) {
+        return;
+    }
+    agent.sites.set(false);
+    agent.host.patched(false);
+    let got = crate::verify::memory::hash();
+    agent.host.patched(true);
+    agent.sites.set(true);
+    if got != Some(want) {
+        let got = got.map_or_else(|| String::from("unreadable memory"), |g| format!("memory hash {g:016x}"));
+        diverged(agent, &format!("memory hash {want:016x}"), &got);
+    }
+    agent.replay().hashes += 1;
+}
+
+fn send(agent: &mut Agent, answer: &Answer) {
+    if let Purpose::Serve(link) = &agent.replay().purpose {
+        link.send(answer);
+    }
+}
+
+/// The present position.
+pub fn position(agent: &mut Agent) -> Position {
+    let (time, location) = agent.host.place();
+    let thread = agent.current as u32;
+    Position {
+        time: Time(time),
+        event: EventIndex(agent.replay().reader.index()),
+        location: location.map(|mut l| {
+            l.thread = thread;
+            l
+        }),
+    }
+}
+
+fn stopped(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) -> Stopped {
+    let followed = agent.host.followed();
+    Stopped {
+        end,
+        position: position(agent),
+        breakpoints: Vec::from(breakpoints),
+        own: agent.host.own_here(),
+        last_hit: agent.replay().running.last_hit.take(),
+        last_own: followed.last.map(Time),
+        begun: followed.begun,
+        main_done: agent.host.main_done().map(Time),
+    }
+}
+
+/// Answers the run under way, then follows orders until the next run.
+pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
+    if agent.replay().running.run.take().is_some() {
+        let s = stopped(agent, end, breakpoints);
+        send(agent, &Answer::Stopped(s));
+    }
+    loop {
+        let Purpose::Serve(link) = &agent.replay().purpose else { return };
+        let Some((order, fd)) = link.receive() else {
+            // The daemon is gone: nothing is left to do.
+            sys::exit_group(0)
+        };
+        let answer = match order {
+            Order::Fork => match fd {
+                Some(fd) => match fork(agent, fd) {
+                    Some(answer) => answer,
+                    None => continue, // the copy waits for its own orders
+                },
+                None => refuse("a fork needs a socket"),
+            },
+            Order::Breakpoints(list) => {
+                agent.host.set_breakpoints(&list);
+                Answer::Done
+            }
+            Order::Follow(follow) => {
+                agent.host.set_follow(follow);
+                Answer::Done
+            }
+            Order::Run(run) => match start(agent, run) {
+                Some(answer) => answer,
+                None => return,
+            },
+            Order::Where => {
+                let here = agent.host.hits_here();
+                Answer::Stopped(stopped(agent, RunEnd::Goal, &here))
+            }
+            Order::Backtrace { limit } => Answer::Frames(agent.host.frames(limit)),
+            Order::Sources => Answer::Sources(agent.host.sources()),
+            Order::Interpreter => Answer::Interpreter(agent.host.interpreter()),
+            Order::Evaluate { source, frame } => match probe::ask(agent, probe::Question::Evaluate(source, frame)) {
+                Some(answer) => answer,
+                None => return,
+            },
+            Order::Result => match probe::ask(agent, probe::Question::Result) {
+                Some(answer) => answer,
+                None => return,
+            },
+            Order::Locals { frame } => match probe::ask(agent, probe::Question::Locals(frame)) {
+                Some(answer) => answer,
+                None => return,
+            },
+        };
+        send(agent, &answer);
+    }
+}
+
+fn refuse(reason: &str) -> Answer {
+    Answer::Failed {
+        reason: String::from(reason),
+    }
+}
+
+/// Arms a run; `Some` when it is over before it begins.
+fn start(agent: &mut Agent, run: Run) -> Option<Answer> {
+    let here = position(agent);
+    let r = agent.replay();
+    let passed = run.until_time.is_some_and(|t| t <= here.time) || run.until_event.is_some_and(|e| e <= here.event);
+    if passed || r.ended {
+        let end = if passed { RunEnd::Goal } else { RunEnd::End };
+        let at = agent.host.hits_here();
+        return Some(Answer::Stopped(stopped(agent, end, &at)));
+    }
+    r.goal_event = run.until_event.map_or(u64::MAX, |e| e.0);
+    agent.host.arm(run.until_time.map(|t| t.0), run.hits == Hits::Stop);
+    agent.replay().running = Running {
+        run: Some(run),
+        last_hit: None,
+    };
+    None
+}
+
+/// A copy of this process, a child of the daemon. `None` in the copy.
+fn fork(agent: &mut Agent, fd: u64) -> Option<Answer> {
+    const CLONE_PARENT: u64 = 0x8000;
+    let pid = sys::fork(CLONE_PARENT);
+    if pid == 0 {
+        if let Purpose::Serve(link) = &mut agent.replay().purpose {
+            link.replace(fd);
+        }
+        // The kernel drops all three at a fork. While paused at the start they were not on yet; switching them on again then is harmless.
+        let _ = intercept::enable();
+        intercept::trap_cpu(true);
+        return None;
+    }
+    sys::close(fd);
+    Some(match i32::try_from(pid) {
+        Ok(pid) if pid > 0 => Answer::Forked { pid },
+        _ => refuse(&format!(
+            "fork failed (error {}); close other sessions or lower the number of checkpoints",
+            -pid
+        )),
+    })
+}

@@ -1,0 +1,201 @@
+//! Probes: throw-away copies that evaluate. What evaluated code asks of the system is answered from the recording, granted where it
+//! stays inside the process, and refused where it would reach outside.
+
+use crate::context::Context;
+use crate::interpreters::cpython::evaluate::{self, Outcome};
+use crate::memory::{self, placement};
+use crate::memory_calls;
+use crate::state::{Agent, Mode};
+use crate::sys::{self, errno, map, nr};
+use crate::syscalls;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use rdb_protocol::replay::{Answer, Evaluated};
+
+/// What a probe was asked.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// To evaluate source in a frame.
+    Evaluate(String, u32),
+    /// For the value returned, or the exception that unwinds.
+    Result,
+    /// To list a frame's local variables.
+    Locals(u32),
+}
+
+/// What a probe keeps.
+#[derive(Debug, Default)]
+pub struct Probe {
+    /// Asked, but the stop point is the second half of a fused pair: first half first.
+    pub waiting: Option<Question>,
+    output: Vec<u8>,
+    refused: Vec<u64>,
+}
+
+/// Most bytes of output kept.
+const OUTPUT: usize = 1 << 20;
+
+/// Answers a question; `None` when the program must first run the first half of a fused pair, after which
+/// [`super::at_stop`] asks again.
+pub fn ask(agent: &mut Agent, question: Question) -> Option<Answer> {
+    let Some(stops) = agent.host.stops() else {
+        return Some(Answer::Failed {
+            reason: "there is no stop point here".to_string(),
+        });
+    };
+    if stops.stop().is_some_and(|s| s.second_half) {
+        stops.split();
+        agent.replay().probe.waiting = Some(question);
+        return None;
+    }
+    agent.mode = Mode::Probe;
+    Some(match question {
+        Question::Evaluate(source, frame) => evaluated(agent, &source, frame),
+        Question::Result => match agent.host.stops().map(evaluate::result) {
+            Some(Ok(text)) => Answer::Evaluated(Evaluated {
+                ok: true,
+                text,
+                output: String::new(),
+            }),
+            Some(Err(reason)) => Answer::Failed { reason },
+            None => Answer::Failed {
+                reason: "there is no stop point here".to_string(),
+            },
+        },
+        Question::Locals(frame) => {
+            let listed = match agent.host.stops() {
+                Some(stops) => evaluate::locals(stops, frame),
+                None => Err("there is no stop point here".to_string()),
+            };
+            match listed {
+                Ok(variables) => Answer::Locals(variables),
+                Err(reason) => Answer::Failed { reason },
+            }
+        }
+    })
+}
+
+fn evaluated(agent: &mut Agent, source: &str, frame: u32) -> Answer {
+    let mut printed_before = 0;
+    let probe: *const Probe = &raw const agent.replay().probe;
+    let outcome = {
+        let Some(stops) = agent.host.stops() else {
+            return Answer::Failed {
+                reason: "there is no stop point here".to_string(),
+            };
+        };
+        evaluate::evaluate(stops, source, frame, &mut || printed_before = output_len(probe))
+    };
+    let outcome = match outcome {
+        Ok(o) => o,
+        Err(reason) => return Answer::Failed { reason },
+    };
+    let probe = &agent.replay().probe;
+    let mut output = String::from_utf8_lossy(&probe.output[printed_before.min(probe.output.len())..]).into_owned();
+    let (ok, mut text) = match outcome {
+        Outcome::Value(text) => (true, text),
+        // The traceback was printed: it is the answer, not output.
+        Outcome::Raised(fallback) if output.is_empty() => (false, fallback),
+        Outcome::Raised(_) => (false, core::mem::take(&mut output).trim_end().to_string()),
+    };
+    if !probe.refused.is_empty() {
+        let names: Vec<&str> = probe.refused.iter().map(|n| syscalls::name(*n)).collect();
+        text.push_str(&format!(
+            "\nrefused while evaluating: {}; evaluated code can neither read nor change anything outside",
+            names.join(", ")
+        ));
+    }
+    Answer::Evaluated(Evaluated { ok, text, output })
+}
+
+#[allow(unsafe_code)]
+fn output_len(probe: *const Probe) -> usize {
+    // SAFETY: the probe lives in the agent's state, is not moved during the evaluation, and this is the only kernel thread.
+    unsafe { (*probe).output.len() }
+}
+
+/// A system call made by evaluated code.
+pub fn system_call(agent: &'static mut Agent, context: &mut Context) {
+    let number = context.rax;
+    let a = context.args();
+    let ret = match number {
+        nr::MMAP if a[3] & map::ANONYMOUS != 0 => {
+            placement::map(agent, &[a[0], a[1], a[2], a[3] & !map::SHARED | map::PRIVATE, sys::NO_FD, 0])
+        }
+        nr::WRITE if a[0] == 1 || a[0] == 2 => {
+            print(agent, a[1], a[2]);
+            a[2].cast_signed()
+        }
+        nr::WRITEV if a[0] == 1 || a[0] == 2 => {
+            let spans = syscalls::io_vectors(a[1], a[2], u64::MAX >> 1);
+            spans.iter().for_each(|s| print(agent, s.addr, s.len));
+            spans.iter().map(|s| s.len).sum::<u64>().cast_signed()
+        }
+        nr::FUTEX if matches!(a[1] & 0x7f, 1 | 5 | 10) => 0,
+        nr::FUTEX => finish(
+            agent,
+            "the code waits for another thread, and nothing else runs while it is evaluated",
+        ),
+        nr::CLONE | nr::FORK | nr::VFORK | nr::EXECVE | nr::CLONE3 | nr::EXECVEAT => {
+            finish(agent, "refused: evaluated code cannot start threads or processes")
+        }
+        nr::EXIT | nr::EXIT_GROUP => finish(agent, "the code tried to end the process"),
+        nr::SCHED_YIELD | nr::CLOSE | nr::NANOSLEEP | nr::CLOCK_NANOSLEEP => 0,
+        nr::GETRANDOM => {
+            let mut bytes = [0u8; 256];
+            let n = a[1].min(256) as usize;
+            sys::random(&mut bytes[..n]);
+            memory::copy_in(a[0], &bytes[..n]);
+            n as i64
+        }
+        nr::CLOCK_GETTIME => {
+            let now = agent.replay().answers.clock(a[0]);
+            memory::put(a[1], now[0]);
+            memory::put(a[1] + 8, now[1]);
+            0
+        }
+        _ => match agent.replay().answers.identity(number) {
+            Some(v) => v,
+            None if syscalls::row(number).is_some_and(|r| r.policy == syscalls::Policy::Own) => {
+                memory_calls::own(agent, context, number, &a)
+            }
+            None => {
+                let refused = &mut agent.replay().probe.refused;
+                if !refused.contains(&number) {
+                    refused.push(number);
+                }
+                -errno::EPERM
+            }
+        },
+    };
+    if number != nr::RT_SIGRETURN {
+        context.set_return(ret);
+    }
+}
+
+fn print(agent: &mut Agent, addr: u64, len: u64) {
+    let output = &mut agent.replay().probe.output;
+    let room = OUTPUT.saturating_sub(output.len()).min(usize::try_from(len).unwrap_or(0));
+    let start = output.len();
+    output.resize(start + room, 0);
+    memory::copy_out(addr, &mut output[start..]);
+}
+
+/// Ends the probe with an answer: the evaluation cannot go on.
+fn finish(agent: &mut Agent, text: &str) -> ! {
+    super::send(
+        agent,
+        &Answer::Evaluated(Evaluated {
+            ok: false,
+            text: text.to_string(),
+            output: String::new(),
+        }),
+    );
+    sys::exit_group(0)
+}
+
+/// Evaluated code died of a signal.
+pub fn died(agent: &mut Agent, signal: u64) -> ! {
+    finish(agent, &format!("the code crashed (signal {signal})"))
+}

@@ -1,0 +1,77 @@
+//! Which calls may wait: most by their row, some by what they are asked.
+
+use crate::memory::{try_copy_in, try_get};
+use crate::sys::{self, nr};
+use crate::syscalls::{Policy, Row, Span};
+
+/// How this call is recorded.
+pub fn policy(row: &Row, a: &[u64; 6]) -> Policy {
+    const F_SETLKW: u64 = 7;
+    const F_OFD_SETLKW: u64 = 38;
+    match u64::from(row.nr) {
+        nr::FUTEX => futex(a),
+        nr::FCNTL if matches!(a[1] & 0xffff_ffff, F_SETLKW | F_OFD_SETLKW) => Policy::Blocks,
+        nr::OPEN if opens_pipe(AT_FDCWD, a[0], a[1]) => Policy::Blocks,
+        nr::OPENAT if opens_pipe(a[0], a[1], a[2]) => Policy::Blocks,
+        _ => row.policy,
+    }
+}
+
+/// futex(2) operations that wait.
+mod operation {
+    pub(super) const WAIT: u64 = 0;
+    pub(super) const LOCK_PI: u64 = 6;
+    pub(super) const WAIT_BITSET: u64 = 9;
+    pub(super) const WAIT_REQUEUE_PI: u64 = 11;
+    pub(super) const LOCK_PI2: u64 = 13;
+}
+
+fn futex(a: &[u64; 6]) -> Policy {
+    const OWNER: u32 = 0x3fff_ffff;
+    match a[1] & 0x7f {
+        operation::WAIT | operation::WAIT_BITSET | operation::WAIT_REQUEUE_PI => Policy::Blocks,
+        // Free: the kernel takes it at once, in the word, which must happen under the token.
+        operation::LOCK_PI | operation::LOCK_PI2 if try_get::<u32>(a[0]).is_some_and(|word| word & OWNER != 0) => Policy::Blocks,
+        _ => Policy::Plain,
+    }
+}
+
+/// Marks a priority-inheriting lock that is taken as waited for, as the kernel is about to do: under the token, so that the
+/// owner finds the mark at the same place in replay. The word, when it was marked.
+pub fn mark(number: u64, a: &[u64; 6]) -> Option<Span> {
+    const WAITERS: u32 = 0x8000_0000;
+    if number != nr::FUTEX || !matches!(a[1] & 0x7f, operation::LOCK_PI | operation::LOCK_PI2) {
+        return None;
+    }
+    let word: u32 = try_get(a[0])?;
+    try_copy_in(a[0], &(word | WAITERS).to_le_bytes()).then_some(Span { addr: a[0], len: 4 })
+}
+
+const AT_FDCWD: u64 = (-100i64).cast_unsigned();
+
+/// Opening a named pipe waits for the other side (fifo(7)).
+fn opens_pipe(directory: u64, path: u64, flags: u64) -> bool {
+    const O_NONBLOCK: u64 = 0o4000;
+    const O_PATH: u64 = 0o10_000_000;
+    const O_RDWR: u64 = 2;
+    const TYPE: u64 = 0o170_000;
+    const PIPE: u64 = 0o010_000;
+    if flags & (O_NONBLOCK | O_PATH | O_RDWR) != 0 {
+        return false;
+    }
+    let mut status = [0u64; 18];
+    let found = sys::raw_agent_pointers(nr::NEWFSTATAT, [directory, path, status.as_mut_ptr() as u64, 0, 0, 0]) == 0;
+    found && status[3] & TYPE == PIPE
+}
+
+/// Calls that wait under another signal mask: the mask, when they give one that can be read.
+pub fn temporary_mask(number: u64, a: &[u64; 6]) -> Option<u64> {
+    let at = match number {
+        nr::RT_SIGSUSPEND => a[0],
+        nr::PPOLL => a[3],
+        nr::EPOLL_PWAIT | nr::EPOLL_PWAIT2 => a[4],
+        nr::PSELECT6 if a[5] != 0 => try_get(a[5])?,
+        _ => 0,
+    };
+    if at == 0 { None } else { try_get(at) }
+}

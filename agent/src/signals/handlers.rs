@@ -1,0 +1,147 @@
+//! The handlers the kernel calls.
+//!
+//! # Safety
+//! This room may use `unsafe` to view what the kernel hands a handler, and to claim the state: a synchronous handler interrupts
+//! program code, which runs only under the token.
+#![allow(unsafe_code)]
+
+use super::flag;
+use crate::arch::entry;
+use crate::context::Context;
+use crate::interpreters::cpython::ticks;
+use crate::layout::{AGENT_END, IMAGE_BASE};
+use crate::state::{self, Mode};
+use crate::sys;
+use crate::threads::{current_slot, slot};
+use core::sync::atomic::Ordering;
+
+const SIGTRAP: u64 = 5;
+const SI_TKILL: i32 = -6;
+
+/// `sa_restorer`.
+#[must_use]
+pub fn restorer() -> u64 {
+    entry::rdb_restorer as *const () as u64
+}
+
+/// The handler of asynchronous signals.
+#[must_use]
+pub fn asynchronous() -> u64 {
+    on_signal as *const () as u64
+}
+
+/// Installs the synchronous handlers. Once.
+pub fn install() {
+    let flags = flag::SIGINFO | flag::ONSTACK | flag::NODEFER | flag::RESTORER;
+    sys::set_action(31, &[on_system_call as *const () as u64, flags, restorer(), 0]);
+    for signal in [4, 5, 7, 8, 11] {
+        sys::set_action(signal, &[on_fault as *const () as u64, flags, restorer(), 0]);
+    }
+}
+
+extern "C" fn on_system_call(_signal: i32, _info: *const [u8; 128], context: *mut Context) {
+    // SAFETY: SIGSYS interrupts program code only (agent text is the allowed range), and the context is the kernel's, alive until we return.
+    let (agent, context) = unsafe { (state::claim(), &mut *context) };
+    agent.current = current_slot();
+    if slot(agent.current).fast_context.load(Ordering::Relaxed) == 0 {
+        super::frame::prepare_fast(agent.current, context);
+    }
+    crate::intercept::patch::consider(agent, context);
+    match agent.mode {
+        Mode::Record => crate::record::system_call(agent, context),
+        Mode::Replay => crate::replay::system_call(agent, context),
+        Mode::Probe => crate::orders::probe::system_call(agent, context),
+        Mode::Off => {}
+    }
+}
+
+/// A system call of a patched site, called by the fast entries.
+#[unsafe(no_mangle)]
+extern "C" fn rdb_fast_call(context: *mut Context) -> ! {
+    // SAFETY: a patched site is program code, so this thread holds the token; the context is on its slot until it is resumed.
+    let (agent, context) = unsafe { (state::claim(), &mut *context) };
+    let at = (&raw mut *context) as u64;
+    agent.current = current_slot();
+    match agent.mode {
+        Mode::Record => {
+            let mask = super::kernel_mask(slot(agent.current).mask.load(Ordering::SeqCst));
+            context.mask = mask;
+            // SAFETY: the same object; `context` is used again only after the call is done with it.
+            crate::record::system_call(agent, unsafe { &mut *(at as *mut Context) });
+            if context.link != super::frame::FAST || context.mask != mask {
+                super::frame::save_fp(context);
+                // SAFETY: a whole frame on this thread's slot; nothing here needs dropping.
+                unsafe { entry::rdb_resume(at) }
+            }
+        }
+        // Does not come back.
+        Mode::Replay => crate::replay::system_call(agent, context),
+        Mode::Probe => crate::orders::probe::system_call(agent, context),
+        Mode::Off => {}
+    }
+    // SAFETY: made by the fast entry; agent code has left the FP registers alone; nothing here needs dropping.
+    unsafe { entry::rdb_fast_return(at) }
+}
+
+extern "C" fn on_fault(signal: i32, info: *const [u8; 128], context: *mut Context) {
+    // SAFETY: as above; a fault in agent code is reported and ends the process before the state is claimed.
+    let (info, context) = unsafe { (&*info, &mut *context) };
+    let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
+    let signal = u64::from(signal.unsigned_abs());
+    if code <= 0 {
+        // Sent, not raised: kill(2) and friends; it may well arrive while the agent works.
+        on_signal(i32::try_from(signal).unwrap_or(11), info, context);
+        return;
+    }
+    if context.rip == entry::rdb_copy_access as *const () as u64 {
+        // A pointer of the program's that was wrong: the copy says so.
+        context.rip = entry::rdb_copy_failed as *const () as u64;
+        return;
+    }
+    if signal == SIGTRAP && ticks::is_stub(context.rip) {
+        // SAFETY: a stub was interrupted, which program code runs through, so this thread holds the token.
+        let agent = unsafe { state::claim() };
+        agent.current = current_slot();
+        crate::interpreters::tick(agent, context);
+        return;
+    }
+    // Elsewhere above the program it is the program that jumped astray.
+    if (IMAGE_BASE..AGENT_END).contains(&context.rip) {
+        let addr = u64::from_le_bytes([info[16], info[17], info[18], info[19], info[20], info[21], info[22], info[23]]);
+        crate::orders::fault_in_agent(signal, context, addr);
+    }
+    // SAFETY: program code was interrupted, so this thread holds the token.
+    let agent = unsafe { state::claim() };
+    agent.current = current_slot();
+    crate::intercept::fault(agent, context, signal, info, code);
+}
+
+/// Asynchronous signals only leave a note; delivery happens at an event, or at a tick, which then is one.
+extern "C" fn on_signal(signal: i32, info: *const [u8; 128], context: *mut Context) {
+    // SAFETY: both are the kernel's, alive until we return. The state is not touched: another thread may hold the token.
+    let (info, context) = unsafe { (&*info, &mut *context) };
+    let me = current_slot();
+    let signal = u64::from(signal.unsigned_abs());
+    let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
+    let main = slot(0);
+    let bit = 1u64 << (signal - 1);
+    if me != 0
+        && !slot(me).apart.load(Ordering::SeqCst)
+        && code != SI_TKILL
+        && main.mask.load(Ordering::SeqCst) & bit == 0
+        && main.tid.load(Ordering::SeqCst) != 0
+    {
+        // A process-directed signal that this thread dequeued only because it entered SIGSYS: the kernel prefers the main thread.
+        super::overdue::note(main, signal);
+        main.post(signal, info);
+        sys::tgkill(sys::pid(), main.tid.load(Ordering::SeqCst), signal);
+        return;
+    }
+    super::overdue::note(slot(me), signal);
+    slot(me).post(signal, info);
+    ticks::request();
+    let window = entry::rdb_window_start as *const () as u64..entry::rdb_window_end as *const () as u64;
+    if window.contains(&context.rip) {
+        context.rip = entry::rdb_window_interrupted as *const () as u64;
+    }
+}

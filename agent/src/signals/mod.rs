@@ -1,0 +1,87 @@
+//! Signals are virtual: masks and dispositions are the agent's, frames are built by the agent, delivery points are events.
+//!
+//! The kernel's mask of a thread mirrors the program's (it is written into the signal frame a handler returns through), so
+//! that sigtimedwait, signalfd and the default actions work by themselves.
+
+pub mod alt_stack;
+pub mod frame;
+pub mod handlers;
+pub mod overdue;
+
+use crate::context::Context;
+use crate::state::{Agent, Mode};
+use crate::sys::{self, KernelAction};
+use crate::threads::slot;
+use core::sync::atomic::Ordering;
+
+/// SIGKILL and SIGSTOP cannot be blocked.
+const UNBLOCKABLE: u64 = 1 << 8 | 1 << 18;
+/// Signals the agent needs and therefore never blocks in the kernel: SIGTRAP, SIGBUS, SIGSEGV, SIGSYS.
+const NEEDED: u64 = 1 << 4 | 1 << 6 | 1 << 10 | 1 << 30;
+/// `SA_RESTORER`, `SA_SIGINFO`, `SA_ONSTACK`, `SA_RESTART`, `SA_NODEFER`, `SA_RESETHAND`.
+#[allow(missing_docs)]
+pub mod flag {
+    pub const RESTORER: u64 = 0x0400_0000;
+    /// `SA_NOCLDSTOP`, `SA_NOCLDWAIT`: which children's changes the kernel tells of.
+    pub const CHILDREN: u64 = 3;
+    pub const SIGINFO: u64 = 4;
+    pub const ONSTACK: u64 = 0x0800_0000;
+    pub const RESTART: u64 = 0x1000_0000;
+    pub const NODEFER: u64 = 0x4000_0000;
+    pub const RESETHAND: u64 = 0x8000_0000;
+}
+
+/// Signals the CPU raises at an instruction: SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV.
+#[must_use]
+pub fn synchronous(signal: u64) -> bool {
+    matches!(signal, 4 | 5 | 7 | 8 | 11)
+}
+
+/// Sets the running thread's mask, in the frame it returns through too.
+pub fn set_mask(agent: &Agent, context: &mut Context, mask: u64) {
+    let s = slot(agent.current);
+    s.mask.store(mask & !UNBLOCKABLE, Ordering::SeqCst);
+    if agent.mode == Mode::Record {
+        context.mask = kernel_mask(mask);
+    }
+    s.refresh();
+}
+
+/// The kernel's mask for a program's mask.
+#[must_use]
+pub fn kernel_mask(mask: u64) -> u64 {
+    mask & !UNBLOCKABLE & !NEEDED
+}
+
+/// The running thread's mask.
+#[must_use]
+pub fn mask(agent: &Agent) -> u64 {
+    slot(agent.current).mask.load(Ordering::SeqCst)
+}
+
+/// Makes the kernel's disposition follow the program's.
+pub fn install(signal: u64, action: &KernelAction) {
+    if synchronous(signal) || signal == 31 {
+        return; // always ours
+    }
+    let kernel = if action[0] <= 1 {
+        [action[0], action[1] & !flag::RESETHAND | flag::RESTORER, handlers::restorer(), 0]
+    } else {
+        [
+            handlers::asynchronous(),
+            flag::SIGINFO | flag::ONSTACK | flag::RESTART | flag::NODEFER | flag::RESTORER | action[1] & flag::CHILDREN,
+            handlers::restorer(),
+            0,
+        ]
+    };
+    sys::set_action(signal, &kernel);
+}
+
+/// Calls that a handler with `SA_RESTART` makes start again (signal(7)).
+#[must_use]
+pub fn restartable(nr: u64) -> bool {
+    matches!(
+        nr,
+        0 | 1 | 2 | 16 | 19 | 20 | 42 | 43 | 44 | 45 | 46 | 47 | 61 | 72 | 73 | 202 | 247 | 257 | 288 | 299 | 307 | 318
+    )
+}

@@ -1,0 +1,44 @@
+//! The token: a ticket lock over futex(2). Fair, so no waiting thread starves.
+
+use crate::interpreters::cpython::ticks;
+use crate::sys;
+use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+static SERVING: AtomicU32 = AtomicU32::new(0);
+
+/// How long the holder may keep the first in the queue waiting, in nanoseconds, before it is interrupted at a tick. CPython's own
+/// threads ask for the lock of the interpreter after as long.
+const PATIENCE: u64 = 5_000_000;
+
+/// Waits for the token.
+pub fn acquire() {
+    let ticket = NEXT.fetch_add(1, SeqCst);
+    loop {
+        let serving = SERVING.load(SeqCst);
+        if serving == ticket {
+            return;
+        }
+        if serving.wrapping_add(1) == ticket && ticks::counted() {
+            if !sys::futex_wait_for(&SERVING, serving, PATIENCE) {
+                ticks::request();
+            }
+        } else {
+            sys::futex_wait(&SERVING, serving);
+        }
+    }
+}
+
+/// Gives it up.
+pub fn release() {
+    let next = SERVING.fetch_add(1, SeqCst).wrapping_add(1);
+    if NEXT.load(SeqCst) != next {
+        sys::futex_wake(&SERVING);
+    }
+}
+
+/// Whether somebody waits for it. Only the holder may ask.
+#[must_use]
+pub fn contended() -> bool {
+    NEXT.load(SeqCst) != SERVING.load(SeqCst).wrapping_add(1)
+}

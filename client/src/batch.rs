@@ -1,0 +1,81 @@
+//! `rdbctl batch`: commands from arguments, a script or standard input; text or JSON out.
+
+use crate::cli::BatchArgs;
+use crate::commands::Debugger;
+use crate::link::{Launcher, Session};
+use crate::paths::{Places, as_text};
+use crate::show::{Colour, json};
+use crate::{Fault, fault};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+
+/// Runs the subcommand; the exit status.
+///
+/// # Errors
+/// [`Fault`].
+pub fn run(places: &Places, args: &BatchArgs) -> Result<u8, Fault> {
+    // Everything that can be refused is refused before the daemon is bothered.
+    let trace = as_text(&places.trace(&args.trace)?)?;
+    let script = script(args)?;
+    let (session, here) = Session::open(Launcher::from_env(places.socket.clone()), trace, true)?;
+    let mut debugger = Debugger::new(session, here, Colour::of_stdout())?;
+    let lines = args
+        .execute
+        .iter()
+        .map(|l| Ok(l.clone()))
+        .chain(script.into_iter().flat_map(BufRead::lines));
+    commands(&mut debugger, lines, args.json, &mut io::stdout().lock(), &mut io::stderr().lock())
+}
+
+/// The script to read after the commands of the command line, if any.
+fn script(args: &BatchArgs) -> Result<Option<Box<dyn BufRead>>, Fault> {
+    match &args.script {
+        None if !args.execute.is_empty() => Ok(None),
+        Some(path) if path != Path::new("-") => {
+            let file = File::open(path).map_err(|e| Fault::new(format!("cannot read the script {}: {e}", path.display())))?;
+            Ok(Some(Box::new(BufReader::new(file))))
+        }
+        _ => Ok(Some(Box::new(io::stdin().lock()))),
+    }
+}
+
+/// Runs `lines` to their end or to `quit`. The exit status: 0, 1 when a command said no, 2 after a fault.
+///
+/// # Errors
+/// [`Fault`] from reading or writing.
+pub fn commands(
+    debugger: &mut Debugger,
+    lines: impl Iterator<Item = io::Result<String>>,
+    as_json: bool,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<u8, Fault> {
+    let mut status = 0;
+    for line in lines {
+        let line = line.map_err(|e| Fault::new(format!("cannot read the script: {e}")))?;
+        let cmd = line.trim();
+        if cmd.is_empty() || cmd.starts_with('#') {
+            continue;
+        }
+        let outcome = debugger.execute(cmd);
+        if let Some(refusal) = &outcome.error {
+            status = status.max(if refusal.is_fault() { fault::FAULT } else { 1 });
+        }
+        if as_json {
+            let line = json::line(cmd, &outcome).map_err(io::Error::from)?;
+            writeln!(out, "{line}")?;
+        } else {
+            out.write_all(outcome.text.as_bytes())?;
+        }
+        out.flush()?;
+        // What a stop's own text has said is not said twice.
+        if let Some(refusal) = outcome.error.as_ref().filter(|_| !as_json && outcome.stop.is_none()) {
+            writeln!(err, "{cmd}: {}", refusal.text)?;
+        }
+        if outcome.quit {
+            break;
+        }
+    }
+    Ok(status)
+}

@@ -1,0 +1,158 @@
+//! The command line of `rdbctl`.
+
+use clap::{Args, Parser, Subcommand as ClapSubcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Record a program once, then walk its run forward and backward.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rdbctl",
+    version,
+    about = "Record a program once, then walk its run forward and backward",
+    after_help = "Example:\n  rdbctl record python3 app.py\n  rdbctl replay\n\nTRACE is a directory, a name under the data directory, or `latest`."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Subcommand,
+}
+
+/// The subcommands.
+#[derive(Debug, ClapSubcommand)]
+pub enum Subcommand {
+    /// Run a program and record everything it does
+    #[command(after_help = "Example:\n  rdbctl record -o crash -- python3 app.py --port 8080\n\n\
+        The exit status is the program's own; 127: not found, 126: not a program that can be recorded,\n\
+        125: recording could not start, 2: usage or fault.")]
+    Record(RecordArgs),
+    /// Walk through a recording at a prompt
+    #[command(
+        after_help = "Example:\n  rdbctl replay crash\n  (1)$ go end\n  (5310)$ break app.py:42\n  (5310)$ bcontinue\n\nType `help` at the prompt."
+    )]
+    Replay(ReplayArgs),
+    /// Run commands on a recording, without a prompt
+    #[command(
+        after_help = "Example:\n  rdbctl batch latest -e 'go end' -e 'break total' -e bcontinue -e 'print rows' --json\n\n\
+        The exit status is 0, 1 if a command was refused or had a negative answer, 2 on usage or fault."
+    )]
+    Batch(BatchArgs),
+    /// Replay a recording and check that nothing differs
+    #[command(
+        after_help = "Example:\n  rdbctl record --verify-every 1000 -o crash python3 app.py\n  rdbctl verify crash\n\n\
+        The exit status is 0 when the replay equals the recording, 1 when it differs, 2 on usage or fault."
+    )]
+    Verify(VerifyArgs),
+    /// Print what the recorded program printed
+    #[command(after_help = "Example:\n  rdbctl output crash --fd 2 | grep Warning\n\n\
+        The exit status is 0, 1 when the trace is damaged (what is whole is printed), 2 on usage or fault.")]
+    Output(OutputArgs),
+    /// Print facts about a recording
+    #[command(after_help = "Example:\n  rdbctl info crash")]
+    Info(InfoArgs),
+}
+
+/// Arguments of `record`.
+#[derive(Debug, Args)]
+pub struct RecordArgs {
+    /// Where to put the trace: a directory that does not exist yet, or is empty [default: a new one under the data directory]
+    #[arg(short, long, value_name = "TRACE")]
+    pub output: Option<PathBuf>,
+    /// Say nothing at the end
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Record a hash of the program's memory every K events, for `verify`; 0 for none
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub verify_every: u32,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The trace
+    #[arg(default_value = "latest")]
+    pub trace: PathBuf,
+}
+
+/// Arguments of `batch`.
+#[derive(Debug, Args)]
+pub struct BatchArgs {
+    /// The trace
+    pub trace: PathBuf,
+    /// A command to run; may be given more than once, and before a script
+    #[arg(short = 'e', long = "execute", value_name = "CMD", allow_hyphen_values = true)]
+    pub execute: Vec<String>,
+    /// A file of commands, one a line, `#` for comments; `-` is standard input [default: standard input, unless -e is given]
+    pub script: Option<PathBuf>,
+    /// One JSON object a command, one a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The trace
+    #[arg(default_value = "latest")]
+    pub trace: PathBuf,
+    /// With stop points switched on, as time travel has them
+    #[arg(long)]
+    pub stop_points: bool,
+}
+
+/// Arguments of `output`.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// The trace
+    #[arg(default_value = "latest")]
+    pub trace: PathBuf,
+    /// Only what went to standard output (1) or standard error (2); it is printed on standard output
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub fd: Option<u8>,
+}
+
+/// Arguments of `info`.
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    /// The trace
+    #[arg(default_value = "latest")]
+    pub trace: PathBuf,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn record_takes_the_programs_options_as_the_programs() {
+        for line in [
+            &["rdbctl", "record", "-q", "python3", "-c", "pass", "-q"][..],
+            &["rdbctl", "record", "-q", "--", "python3", "-c", "pass", "-q"],
+        ] {
+            let Subcommand::Record(args) = Cli::try_parse_from(line).unwrap().command else {
+                panic!("not record")
+            };
+            assert!(args.quiet);
+            assert_eq!(args.command, ["python3", "-c", "pass", "-q"]);
+        }
+    }
+
+    #[test]
+    fn every_subcommand_has_an_example() {
+        for sub in <Cli as clap::CommandFactory>::command().get_subcommands() {
+            let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Example:\n  rdbctl "), "{}", sub.get_name());
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Carries commands out.
+
+use super::grammar::{self, Command, InfoTopic};
+use super::outcome::{Outcome, Refusal};
+use super::{facts, listing, names};
+use crate::Fault;
+use crate::link::{Session, SessionError};
+use crate::show::source::Sources;
+use crate::show::{Colour, json, text};
+use rdb_protocol::Time;
+use rdb_protocol::client::{FailureCode, Stop, StopReason, TraceInfo};
+
+/// Frames shown by `backtrace`.
+pub(super) const MOST_FRAMES: u32 = 200;
+/// Moves that can be undone.
+const TRAIL: usize = 1000;
+
+/// A session, and what showing it needs.
+#[derive(Debug)]
+pub struct Debugger {
+    pub(super) session: Session,
+    pub(super) sources: Sources,
+    /// The last stop.
+    pub(super) here: Stop,
+    /// The thread shown last.
+    thread: Option<u32>,
+    /// The frame selected, 0 the innermost.
+    pub(super) selected: u32,
+    /// Where the moves began, the last one at the end.
+    pub(super) trail: Vec<Time>,
+}
+
+impl Debugger {
+    /// On an opened session that stands at `here`.
+    ///
+    /// # Errors
+    /// [`Fault`] when the daemon fails at once.
+    pub fn new(mut session: Session, here: Stop, colour: Colour) -> Result<Debugger, Fault> {
+        let info: TraceInfo = session.call(|c| c.trace_info()).map_err(|e| Fault::new(e.to_string()))?;
+        let sources = Sources::new(info.directory.into(), std::path::Path::new(&info.path), colour);
+        let thread = here.location.as_ref().map(|l| l.thread);
+        Ok(Debugger {
+            session,
+            sources,
+            here,
+            thread,
+            selected: 0,
+            trail: Vec::new(),
+        })
+    }
+
+    /// The session.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The session, to ask it.
+    pub fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// How the place stood at looks.
+    pub fn describe_here(&mut self) -> String {
+        let stop = self.here.clone();
+        text::stop(&stop, false, &mut self.sources)
+    }
+
+    /// Carries out one line. Empty lines and comments do nothing.
+    pub fn execute(&mut self, line: &str) -> Outcome {
+        let mut outcome = match grammar::parse(line) {
+            Ok(None) => Outcome::default(),
+            Ok(Some(command)) => self.run(command),
+            Err(text) => refused(Refusal::SYNTAX, text),
+        };
+        outcome.time = self.session.time();
+        outcome
+    }
+
+    fn run(&mut self, command: Command) -> Outcome {
+        let result = match command {
+            Command::Step { count, direction } => self.moved(|s| s.travel(|c| c.step(count, direction))),
+            Command::Next { count, direction } => self.moved(|s| s.travel(|c| c.next(count, direction))),
+            Command::Finish { direction } => self.moved(|s| s.travel(|c| c.finish(direction))),
+            Command::Until { place, direction } => self.moved(|s| s.travel(|c| c.until(place, direction))),
+            Command::Continue { direction } => self.moved(|s| s.travel(|c| c.continue_(direction))),
+            Command::Go(target) => self.moved(|s| s.travel(|c| c.go(target))),
+            Command::When => self.moved(|s| s.travel(|c| c.when())),
+            Command::GoMark(name) => self.go_to_bookmark(&name),
+            Command::Undo => self.undo(),
+            Command::Mark(name) => self.set_bookmark(&name),
+            Command::Unmark(name) => self.session.call(|c| c.bookmark(&name, None)).map(|()| Outcome::default()),
+            Command::Break {
+                place,
+                condition,
+                temporary,
+            } => self.set_breakpoint(place, condition, temporary),
+            Command::Change(id, change) => self.session.change(id, change).map(|()| Outcome::default()),
+            Command::Delete(id) => self.session.delete(id).map(|()| Outcome::default()),
+            Command::Print(code) => self.print(&code),
+            Command::Backtrace => self.backtrace(),
+            Command::List(range) => Ok(listing::list(self, range)),
+            Command::Locals => {
+                let frame = self.selected;
+                self.session.call(|c| c.locals(frame)).map(|all| said(text::locals(&all)))
+            }
+            Command::Args => self.args(),
+            Command::Frame(choice) => self.select(choice),
+            Command::Info(InfoTopic::Functions, pattern) => self.functions(&pattern),
+            Command::Info(InfoTopic::Sources, pattern) => self.source_files(&pattern),
+            Command::Info(InfoTopic::Line, place) => self.line(&place),
+            Command::Info(InfoTopic::Marks, _) => self.bookmarks(),
+            Command::Info(InfoTopic::Breakpoints, _) => self
+                .session
+                .call(|c| c.breakpoints())
+                .map(|all| said(facts::breakpoints(&all, &self.sources))),
+            Command::Info(InfoTopic::Checkpoints, _) => self.session.call(|c| c.checkpoints()).map(|all| said(facts::checkpoints(&all))),
+            Command::Info(InfoTopic::Trace, _) => self.session.call(|c| c.trace_info()).map(|info| said(facts::trace(&info))),
+            Command::Help(topic) => Ok(names::help(topic.as_deref()).map_or_else(|e| refused(Refusal::SYNTAX, e), said)),
+            Command::Quit => Ok(Outcome {
+                quit: true,
+                ..Outcome::default()
+            }),
+        };
+        result.unwrap_or_else(|e| self.failed(e))
+    }
+
+    pub(super) fn moved(&mut self, go: impl FnOnce(&mut Session) -> Result<Stop, SessionError>) -> Result<Outcome, SessionError> {
+        let before = self.here.time;
+        let temporary: Vec<u32> = self.session.temporary();
+        let stop = go(&mut self.session)?;
+        let thread = stop.location.as_ref().map(|l| l.thread);
+        let switched = thread.is_some() && thread != self.thread;
+        let mut text = text::stop(&stop, switched, &mut self.sources);
+        if stop.reason == StopReason::Breakpoint {
+            for id in stop.breakpoints.iter().filter(|id| temporary.contains(id)) {
+                text.push_str(&format!("Temporary breakpoint {id} is deleted\n"));
+            }
+        }
+        if stop.time != before {
+            self.trail.push(before);
+            if self.trail.len() > TRAIL {
+                self.trail.remove(0);
+            }
+        }
+        self.selected = 0;
+        self.thread = thread.or(self.thread);
+        self.here = stop.clone();
+        let code = match stop.reason {
+            StopReason::HistoryBegin | StopReason::HistoryEnd => Some(stop.reason.name()),
+            _ => None,
+        };
+        // The text says it too; the refusal makes it a negative answer for scripts.
+        let error = code.map(|code| Refusal {
+            code,
+            text: text::reason(&stop).trim_end().to_owned(),
+        });
+        Ok(Outcome {
+            stop: Some(stop),
+            text,
+            error,
+            ..Outcome::default()
+        })
+    }
+
+    fn print(&mut self, code: &str) -> Result<Outcome, SessionError> {
+        let frame = self.selected;
+        let value = self.session.call(|c| c.evaluate(code, frame, 0))?;
+        let mut text = value.output;
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        if !value.ok {
+            return Ok(Outcome {
+                text,
+                ..refused(Refusal::EVALUATION, value.text)
+            });
+        }
+        if !value.text.is_empty() {
+            text.push_str(&value.text);
+            text.push('\n');
+        }
+        Ok(said(text))
+    }
+
+    fn failed(&self, error: SessionError) -> Outcome {
+        match error {
+            SessionError::Refused(f) if f.code == FailureCode::Interrupted => {
+                refused(json::code(f.code), format!("interrupted; still at time {}", self.session.time()))
+            }
+            SessionError::Refused(f) => refused(json::code(f.code), f.text),
+            SessionError::Gone(text) => refused(Refusal::GONE, text),
+        }
+    }
+}
+
+pub(super) fn said(text: String) -> Outcome {
+    Outcome {
+        text,
+        ..Outcome::default()
+    }
+}
+
+pub(super) fn refused(code: &'static str, text: String) -> Outcome {
+    Outcome {
+        error: Some(Refusal { code, text }),
+        ..Outcome::default()
+    }
+}

@@ -1,0 +1,85 @@
+//! `list`.
+
+use super::debugger::{Debugger, refused, said};
+use super::grammar::ListRange;
+use super::outcome::{Outcome, Refusal};
+use crate::show::text;
+
+const BEFORE: u32 = 8;
+const AFTER: u32 = 5;
+
+pub(super) fn list(debugger: &mut Debugger, range: ListRange) -> Outcome {
+    let here = debugger.here.location.clone();
+    let selected = selected(debugger);
+    let current = selected.as_ref().map(|l| l.0.clone());
+    let around = |line: u32| (line.saturating_sub(BEFORE).max(1), line.saturating_add(AFTER));
+    let (file, lines) = match range {
+        ListRange::Here => (None, selected.as_ref().map(|l| around(l.1))),
+        ListRange::Around(file, line) => (file, Some(around(line))),
+        ListRange::Lines(first, last) => (None, Some((first, last))),
+    };
+    let Some((first, last)) = lines else {
+        return refused(Refusal::SOURCE, "no source line is stood at".into());
+    };
+    let file = match file {
+        Some(suffix) => full_name(debugger, &suffix, current.as_deref()),
+        None => current.clone(),
+    };
+    let Some(file) = file else {
+        return refused(Refusal::SOURCE, "no source file is stood in".into());
+    };
+    let marked = here.filter(|l| l.file == file).map(|l| (l.line, l.kind));
+    match debugger.sources.lines(&file, first, last) {
+        Ok(lines) if lines.is_empty() => refused(Refusal::SOURCE, format!("{file} has no line {first}")),
+        Ok(lines) => said(text::listing(&lines, first, marked)),
+        Err(why) => refused(Refusal::SOURCE, why),
+    }
+}
+
+/// File and line of the frame selected.
+fn selected(debugger: &mut Debugger) -> Option<(String, u32)> {
+    let n = debugger.selected;
+    if n > 0
+        && let Ok(frames) = debugger.session.call(|c| c.backtrace(n + 1))
+        && let Some(frame) = frames.into_iter().nth(n as usize)
+    {
+        return Some((frame.file, frame.line));
+    }
+    debugger.here.location.as_ref().map(|l| (l.file.clone(), l.line))
+}
+
+/// The file a user names by the end of its path: the one stood in, one that lies there, one the program ran.
+fn full_name(debugger: &mut Debugger, suffix: &str, current: Option<&str>) -> Option<String> {
+    if let Some(current) = current.filter(|c| ends_in(c, suffix)) {
+        return Some(current.to_owned());
+    }
+    if debugger.sources.exists(suffix) {
+        return Some(suffix.to_owned());
+    }
+    let all = debugger.session.call(|c| c.sources()).unwrap_or_default();
+    Some(
+        all.into_iter()
+            .map(|f| f.file)
+            .find(|f| ends_in(f, suffix))
+            .unwrap_or_else(|| suffix.to_owned()),
+    )
+}
+
+/// Whole components, upper and lower case alike.
+pub(super) fn ends_in(path: &str, suffix: &str) -> bool {
+    let mut theirs = path.rsplit('/');
+    suffix
+        .rsplit('/')
+        .all(|part| theirs.next().is_some_and(|t| t.eq_ignore_ascii_case(part)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ends_in;
+
+    #[test]
+    fn suffixes_are_whole_components() {
+        assert!(ends_in("/a/b/X.py", "x.py") && ends_in("/a/b/x.py", "B/x.py") && ends_in("x.py", "x.py"));
+        assert!(!ends_in("/a/b/ax.py", "x.py") && !ends_in("x.py", "b/x.py"));
+    }
+}

@@ -1,0 +1,67 @@
+//! Breakpoints and bookmarks.
+
+use super::debugger::{Debugger, refused, said};
+use super::grammar;
+use super::outcome::{Outcome, Refusal};
+use crate::link::SessionError;
+use crate::show::text;
+use rdb_protocol::BreakpointPlace;
+use rdb_protocol::client::Target;
+
+impl Debugger {
+    pub(super) fn set_breakpoint(
+        &mut self,
+        place: BreakpointPlace,
+        condition: Option<String>,
+        temporary: bool,
+    ) -> Result<Outcome, SessionError> {
+        let odd = grammar::odd(&place);
+        let here = self.here.location.as_ref().map(|l| l.file.clone());
+        let info = self.session.break_(place, condition, temporary, here.as_deref())?;
+        let kind = if info.temporary { "Temporary breakpoint" } else { "Breakpoint" };
+        let condition = info.condition.map(|c| format!(" if {c}")).unwrap_or_default();
+        let mut text = format!("{kind} {} {}{condition}\n", info.id, text::place(&info.place, &self.sources));
+        for note in odd.into_iter().chain(info.note) {
+            text.push_str(&format!("note: {note}\n"));
+        }
+        Ok(said(text))
+    }
+
+    pub(super) fn set_bookmark(&mut self, name: &str) -> Result<Outcome, SessionError> {
+        let time = self.here.time;
+        self.session.call(|c| c.bookmark(name, Some(time)))?;
+        Ok(said(format!("{name} is time {time}\n")))
+    }
+
+    pub(super) fn bookmarks(&mut self) -> Result<Outcome, SessionError> {
+        let all = self.session.call(|c| c.bookmarks())?;
+        if all.is_empty() {
+            return Ok(said("no bookmarks\n".into()));
+        }
+        let row = |b: &rdb_protocol::client::Bookmark| format!("{:>14}  {}\n", b.time.to_string(), b.name);
+        Ok(said(all.iter().map(row).collect()))
+    }
+
+    pub(super) fn go_to_bookmark(&mut self, name: &str) -> Result<Outcome, SessionError> {
+        let all = self.session.call(|c| c.bookmarks())?;
+        match all.iter().find(|b| b.name == name) {
+            Some(found) => self.moved(|s| s.travel(|c| c.go(Target::Time(found.time)))),
+            None => Ok(refused(
+                Refusal::UNKNOWN,
+                format!("there is no bookmark '{name}'; expected a time, start, end, a percentage or a bookmark"),
+            )),
+        }
+    }
+
+    /// To where we stood before the last move.
+    pub(super) fn undo(&mut self) -> Result<Outcome, SessionError> {
+        let Some(&time) = self.trail.last() else {
+            return Ok(refused(Refusal::UNKNOWN, "there is no move to undo".into()));
+        };
+        let outcome = self.moved(|s| s.travel(|c| c.go(Target::Time(time))))?;
+        // The undoing itself, and what it undid.
+        let left = self.trail.iter().rposition(|&t| t == time).unwrap_or(0);
+        self.trail.truncate(left);
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,20 @@
+//! The one command language of prompt and batch.
+//!
+//! * [`grammar`]: a line to a [`Command`].
+//! * [`names`]: the names of all commands, with their help.
+//! * [`Debugger`]: carries commands out on a session.
+//! * [`Outcome`]: what came of one.
+
+mod debugger;
+mod facts;
+mod frames;
+pub mod grammar;
+mod listing;
+mod lookup;
+mod marks;
+pub mod names;
+mod outcome;
+
+pub use debugger::Debugger;
+pub use grammar::{Command, FrameChoice, InfoTopic, ListRange, parse};
+pub use outcome::{Outcome, Refusal};

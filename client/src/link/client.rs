@@ -1,0 +1,333 @@
+//! One connection, one method per request.
+
+use super::interrupt::Interrupter;
+use super::socket::{self, LinkError, Receiver, Sender};
+use crate::show::progress::Progress;
+use rdb_protocol::client::{
+    Bookmark, BreakpointInfo, Call, Change, CheckpointInfo, Failure, FromDaemon, Hello, MAGIC, Notification, Reply, Request, Stop, Target,
+    TraceInfo, VERSION, Welcome,
+};
+use rdb_protocol::replay::Evaluated;
+use rdb_protocol::{BreakpointPlace, Direction, Frame, SourceFile, Time, Variable};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Why a connection could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody answers, or not in our language.
+    #[error("{0}")]
+    Link(#[from] LinkError),
+    /// A daemon of another version.
+    #[error(
+        "the running rdbd (process {pid}) speaks version {theirs} and this rdbctl version {VERSION}: end it with `kill {pid}`, then try again"
+    )]
+    Version {
+        /// The daemon's version of the link.
+        theirs: u32,
+        /// Its process id.
+        pid: i32,
+    },
+}
+
+/// Why a request has no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The daemon said no; nothing moved.
+    #[error("{}", .0.text)]
+    Refused(Failure),
+    /// The connection is of no further use.
+    #[error("{0}")]
+    Gone(#[from] LinkError),
+    /// The daemon answered something else than was asked.
+    #[error("the daemon gave an answer that does not fit the question")]
+    Mismatch,
+}
+
+/// A connection to the daemon. Dropping it closes the session.
+#[derive(Debug)]
+pub struct Client {
+    sender: Sender,
+    receiver: Receiver,
+    ids: Arc<AtomicU64>,
+    interrupter: Interrupter,
+    progress: bool,
+    daemon: i32,
+}
+
+impl Client {
+    /// Shakes hands over a connected socket. `interrupter` will abort this connection's requests.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub fn new(stream: UnixStream, interrupter: Interrupter) -> Result<Client, ConnectError> {
+        let (sender, mut receiver) = socket::halves(stream).map_err(LinkError::Gone)?;
+        sender.send(&Hello {
+            magic: MAGIC,
+            version: VERSION,
+        })?;
+        let welcome: Welcome = receiver.receive()?;
+        if welcome.version != VERSION {
+            return Err(ConnectError::Version {
+                theirs: welcome.version,
+                pid: welcome.pid,
+            });
+        }
+        Ok(Client {
+            sender,
+            receiver,
+            ids: Arc::new(AtomicU64::new(1)),
+            interrupter,
+            progress: false,
+            daemon: welcome.pid,
+        })
+    }
+
+    /// The daemon's process id.
+    #[must_use]
+    pub fn daemon(&self) -> i32 {
+        self.daemon
+    }
+
+    /// Shows a line about the progress of long requests on stderr, when that is a terminal.
+    pub fn show_progress(&mut self, show: bool) {
+        self.progress = show;
+    }
+
+    /// Opens a session on a trace (absolute path). Once per connection, first.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn open(&mut self, trace: &str) -> Result<Stop, CallError> {
+        match self.call(Call::Open { trace: trace.to_owned() })? {
+            Reply::Opened(stop) => Ok(stop),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// Moves by `count` stop points.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn step(&mut self, count: u64, direction: Direction) -> Result<Stop, CallError> {
+        self.movement(Call::Step { count, direction })
+    }
+
+    /// Moves by `count` stop points of the frame stood in, or of its callers.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn next(&mut self, count: u64, direction: Direction) -> Result<Stop, CallError> {
+        self.movement(Call::Next { count, direction })
+    }
+
+    /// Moves to where the frame stood in is left, or to before its call.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn finish(&mut self, direction: Direction) -> Result<Stop, CallError> {
+        self.movement(Call::Finish { direction })
+    }
+
+    /// Moves to a place, but not out of the frame stood in.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn until(&mut self, place: BreakpointPlace, direction: Direction) -> Result<Stop, CallError> {
+        self.movement(Call::Until { place, direction })
+    }
+
+    /// Moves to the next breakpoint hit that way.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn continue_(&mut self, direction: Direction) -> Result<Stop, CallError> {
+        self.movement(Call::Continue { direction })
+    }
+
+    /// Jumps.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn go(&mut self, to: Target) -> Result<Stop, CallError> {
+        self.movement(Call::Go { to })
+    }
+
+    /// Where the cursor stands.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn when(&mut self) -> Result<Stop, CallError> {
+        self.movement(Call::When)
+    }
+
+    /// Sets a breakpoint; an empty file means the one stood in.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn break_(&mut self, place: BreakpointPlace, condition: Option<String>, temporary: bool) -> Result<BreakpointInfo, CallError> {
+        match self.call(Call::Break {
+            place,
+            condition,
+            temporary,
+        })? {
+            Reply::Breakpoints(mut new) if new.len() == 1 => new.pop().ok_or(CallError::Mismatch),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// Changes one breakpoint, or all.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn change(&mut self, id: Option<u32>, change: Change) -> Result<(), CallError> {
+        self.done(Call::Change { id, change })
+    }
+
+    /// Deletes one breakpoint, or all.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn delete(&mut self, id: Option<u32>) -> Result<(), CallError> {
+        self.done(Call::Delete { id })
+    }
+
+    /// All breakpoints.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn breakpoints(&mut self) -> Result<Vec<BreakpointInfo>, CallError> {
+        match self.call(Call::Breakpoints)? {
+            Reply::Breakpoints(all) => Ok(all),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// Evaluates code in a throw-away copy of the program. `deadline_ms` 0 is the daemon's default.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn evaluate(&mut self, source: &str, frame: u32, deadline_ms: u32) -> Result<Evaluated, CallError> {
+        match self.call(Call::Evaluate {
+            source: source.to_owned(),
+            frame,
+            deadline_ms,
+        })? {
+            Reply::Evaluated(value) => Ok(value),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// The stack, innermost frame first.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn backtrace(&mut self, limit: u32) -> Result<Vec<Frame>, CallError> {
+        match self.call(Call::Backtrace { limit })? {
+            Reply::Frames(frames) => Ok(frames),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// The local variables of a frame, 0 the innermost.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn locals(&mut self, frame: u32) -> Result<Vec<Variable>, CallError> {
+        match self.call(Call::Locals { frame })? {
+            Reply::Locals(variables) => Ok(variables),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// The bookmarks, by time.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn bookmarks(&mut self) -> Result<Vec<Bookmark>, CallError> {
+        match self.call(Call::Bookmarks)? {
+            Reply::Bookmarks(all) => Ok(all),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// Sets a bookmark, or removes it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn bookmark(&mut self, name: &str, time: Option<Time>) -> Result<(), CallError> {
+        self.done(Call::Bookmark {
+            name: name.to_owned(),
+            time,
+        })
+    }
+
+    /// The checkpoints.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn checkpoints(&mut self) -> Result<Vec<CheckpointInfo>, CallError> {
+        match self.call(Call::Checkpoints)? {
+            Reply::Checkpoints(all) => Ok(all),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// Facts about trace and session.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn trace_info(&mut self) -> Result<TraceInfo, CallError> {
+        match self.call(Call::TraceInfo)? {
+            Reply::Trace(info) => Ok(info),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// Source files with breakable lines and functions. Waits for the survey.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn sources(&mut self) -> Result<Vec<SourceFile>, CallError> {
+        match self.call(Call::Sources)? {
+            Reply::Sources(files) => Ok(files),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    fn movement(&mut self, call: Call) -> Result<Stop, CallError> {
+        match self.call(call)? {
+            Reply::Stopped(stop) => Ok(stop),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    fn done(&mut self, call: Call) -> Result<(), CallError> {
+        match self.call(call)? {
+            Reply::Done => Ok(()),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    fn call(&mut self, call: Call) -> Result<Reply, CallError> {
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        self.sender.send(&Request { id, call })?;
+        self.interrupter.begin(&self.sender, &self.ids);
+        let reply = self.answer(id);
+        self.interrupter.end();
+        reply
+    }
+
+    fn answer(&mut self, id: u64) -> Result<Reply, CallError> {
+        let mut progress = Progress::new(self.progress);
+        loop {
+            match self.receiver.receive()? {
+                FromDaemon::Notification(Notification::Progress { done, total }) => progress.at(done, total),
+                FromDaemon::Response(response) if response.id == id => return response.result.map_err(CallError::Refused),
+                // The answer to an interrupt: it may come before or after that of the request it aborted.
+                FromDaemon::Response(_) => {}
+            }
+        }
+    }
+}

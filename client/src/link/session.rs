@@ -1,0 +1,206 @@
+//! A session that survives the daemon: it knows what must be brought back, and does so before the next request.
+
+use super::client::{CallError, Client};
+use super::daemon::Launcher;
+use super::interrupt::Interrupter;
+use crate::Fault;
+use rdb_protocol::client::{BreakpointInfo, Change, Failure, FailureCode, Stop, StopReason, Target};
+use rdb_protocol::{BreakpointPlace, Time};
+use std::collections::BTreeMap;
+
+/// Why a request has no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The daemon said no; nothing moved.
+    #[error("{}", .0.text)]
+    Refused(Failure),
+    /// The daemon died, or cannot be reached; the next request tries again.
+    #[error("{0}")]
+    Gone(String),
+}
+
+/// A trace opened for a front end.
+#[derive(Debug)]
+pub struct Session {
+    launcher: Launcher,
+    trace: String,
+    progress: bool,
+    interrupter: Interrupter,
+    client: Option<Client>,
+    time: Time,
+    breakpoints: BTreeMap<u32, BreakpointInfo>,
+}
+
+impl Session {
+    /// Opens `trace` (absolute) and stands at its first stop point.
+    ///
+    /// # Errors
+    /// [`Fault`]: no daemon, or it refuses the trace.
+    pub fn open(launcher: Launcher, trace: String, progress: bool) -> Result<(Session, Stop), Fault> {
+        let mut session = Session {
+            launcher,
+            trace,
+            progress,
+            interrupter: Interrupter::default(),
+            client: None,
+            time: Time::BEGIN,
+            breakpoints: BTreeMap::new(),
+        };
+        let mut client = session.launcher.connect(&session.interrupter)?;
+        client.show_progress(progress);
+        let stop = client.open(&session.trace).map_err(|e| match e {
+            CallError::Refused(failure) => Fault::new(failure.text),
+            CallError::Gone(e) => Fault::new(format!("the daemon is gone: {e}")),
+            CallError::Mismatch => Fault::new(e.to_string()),
+        })?;
+        session.client = Some(client);
+        session.time = stop.time;
+        Ok((session, stop))
+    }
+
+    /// Aborts this session's requests, from any thread.
+    #[must_use]
+    pub fn interrupter(&self) -> Interrupter {
+        self.interrupter.clone()
+    }
+
+    /// The time stood at.
+    #[must_use]
+    pub fn time(&self) -> Time {
+        self.time
+    }
+
+    /// Makes one request. A connection that was lost is made again first, and everything is put back.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn call<T>(&mut self, request: impl FnOnce(&mut Client) -> Result<T, CallError>) -> Result<T, SessionError> {
+        let mut client = match self.client.take() {
+            Some(client) => client,
+            None => self.restore()?,
+        };
+        match request(&mut client) {
+            Ok(reply) => {
+                self.client = Some(client);
+                Ok(reply)
+            }
+            Err(CallError::Refused(failure)) => {
+                self.client = Some(client);
+                Err(SessionError::Refused(failure))
+            }
+            Err(CallError::Gone(e)) => Err(SessionError::Gone(format!(
+                "the daemon is gone ({e}); nothing is lost: the next command starts it again and returns to time {}",
+                self.time
+            ))),
+            Err(e @ CallError::Mismatch) => Err(SessionError::Gone(format!("{e}; the next command connects anew"))),
+        }
+    }
+
+    /// Makes a request that moves.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn travel(&mut self, request: impl FnOnce(&mut Client) -> Result<Stop, CallError>) -> Result<Stop, SessionError> {
+        let stop = self.call(request)?;
+        self.time = stop.time;
+        if stop.reason == StopReason::Breakpoint {
+            self.breakpoints.retain(|id, b| !b.temporary || !stop.breakpoints.contains(id));
+        }
+        Ok(stop)
+    }
+
+    /// Sets a breakpoint. `here` is the file stood in, for a line without a file.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn break_(
+        &mut self,
+        place: BreakpointPlace,
+        condition: Option<String>,
+        temporary: bool,
+        here: Option<&str>,
+    ) -> Result<BreakpointInfo, SessionError> {
+        let info = self.call(|c| c.break_(place, condition, temporary))?;
+        let mut kept = info.clone();
+        if let (BreakpointPlace::Line { file, .. }, Some(here)) = (&mut kept.place, here)
+            && file.is_empty()
+        {
+            here.clone_into(file);
+        }
+        self.breakpoints.insert(info.id, kept);
+        Ok(info)
+    }
+
+    /// The breakpoints that are deleted when they stop a move.
+    #[must_use]
+    pub fn temporary(&self) -> Vec<u32> {
+        self.breakpoints.values().filter(|b| b.temporary).map(|b| b.id).collect()
+    }
+
+    /// Changes one breakpoint, or all.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn change(&mut self, id: Option<u32>, change: Change) -> Result<(), SessionError> {
+        self.call(|c| c.change(id, change.clone()))?;
+        for kept in self.breakpoints.values_mut().filter(|b| id.is_none_or(|id| b.id == id)) {
+            match &change {
+                Change::Condition(condition) => kept.condition.clone_from(condition),
+                Change::Ignore(count) => kept.ignore = *count,
+                Change::Enabled(enabled) => kept.enabled = *enabled,
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes one breakpoint, or all.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn delete(&mut self, id: Option<u32>) -> Result<(), SessionError> {
+        self.call(|c| c.delete(id))?;
+        match id {
+            Some(id) => drop(self.breakpoints.remove(&id)),
+            None => self.breakpoints.clear(),
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self) -> Result<Client, SessionError> {
+        let mut client = self
+            .launcher
+            .connect(&self.interrupter)
+            .map_err(|e| SessionError::Gone(e.to_string()))?;
+        client.show_progress(self.progress);
+        self.put_back(&mut client).map_err(|e| match e {
+            CallError::Refused(f) if f.code == FailureCode::Interrupted => SessionError::Refused(f),
+            e => SessionError::Gone(format!("the session could not be put back: {e}")),
+        })?;
+        Ok(client)
+    }
+
+    fn put_back(&self, client: &mut Client) -> Result<(), CallError> {
+        let stop = client.open(&self.trace)?;
+        for (wanted, kept) in &self.breakpoints {
+            // A new daemon counts from 1: the numbers of deleted breakpoints are used up again.
+            loop {
+                let new = client.break_(kept.place.clone(), kept.condition.clone(), kept.temporary)?.id;
+                if new >= *wanted {
+                    break;
+                }
+                client.delete(Some(new))?;
+            }
+            if !kept.enabled {
+                client.change(Some(*wanted), Change::Enabled(false))?;
+            }
+            // Hits passed over since are passed over again.
+            if kept.ignore > 0 {
+                client.change(Some(*wanted), Change::Ignore(kept.ignore))?;
+            }
+        }
+        if stop.time != self.time {
+            client.go(Target::Time(self.time))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! `rdbctl output`: what the recorded program printed.
+
+use crate::cli::OutputArgs;
+use crate::paths::Places;
+use crate::{Fault, Log, LogError};
+use rdb_trace::Tag;
+use std::io::{self, Write};
+
+/// Runs the subcommand; the exit status.
+///
+/// # Errors
+/// [`Fault`].
+pub fn run(places: &Places, args: &OutputArgs) -> Result<u8, Fault> {
+    let trace = places.trace(&args.trace)?;
+    let mut log = Log::open(&trace).map_err(|e| Fault::new(format!("{}: {e}", trace.display())))?;
+    let damage = print(&mut log, args.fd, &mut io::stdout().lock(), &mut io::stderr().lock())?;
+    match damage {
+        None => Ok(0),
+        Some(error) => Err(Fault::with_status(1, format!("{}: {error}", trace.display()))),
+    }
+}
+
+/// Copies the program's output in order: both streams, each to its own, or only `fd`, to `out`. Gives the damage that ended the
+/// log early, if any.
+///
+/// # Errors
+/// From writing.
+pub fn print(log: &mut Log, fd: Option<u8>, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Option<LogError>> {
+    loop {
+        let event = match log.next_event() {
+            Ok(Some(event)) => event,
+            Ok(None) => break,
+            Err(error) => {
+                out.flush()?;
+                return Ok(Some(error));
+            }
+        };
+        for effect in event.effects() {
+            if effect.target == Tag::Stdout as u64 && fd != Some(2) {
+                out.write_all(effect.bytes)?;
+            } else if effect.target == Tag::Stderr as u64 {
+                match fd {
+                    None => {
+                        out.flush()?;
+                        err.write_all(effect.bytes)?;
+                    }
+                    Some(2) => out.write_all(effect.bytes)?,
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+    out.flush()?;
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdb_trace::Header;
+    use rdb_trace::event::{Fixed, seal};
+    use rdb_trace::header::offset;
+    use std::fs;
+    use std::path::Path;
+
+    fn record(tag: Tag, text: &str) -> Vec<u8> {
+        let fixed = Fixed {
+            kind: rdb_trace::Kind::Syscall,
+            flags: 0,
+            thread: 0,
+            nr: 1,
+            ret: 0,
+            rip: 0,
+            rsp: 0,
+            args: [0; 6],
+            registers: 0,
+        };
+        let mut b = fixed.bytes().to_vec();
+        b.extend((tag as u64).to_le_bytes());
+        b.extend((text.len() as u64).to_le_bytes());
+        b.extend(text.as_bytes());
+        b.resize(b.len().next_multiple_of(8), 0);
+        seal(&mut b);
+        b
+    }
+
+    fn trace(dir: &Path) -> Vec<u8> {
+        let records = [
+            record(Tag::Stdout, "one\n"),
+            record(Tag::Stderr, "two\n"),
+            record(Tag::Stdout, "three\n"),
+        ]
+        .concat();
+        let mut log = Header::page(0, 0).to_vec();
+        log[offset::COMMITTED..offset::COMMITTED + 8].copy_from_slice(&(records.len() as u64).to_le_bytes());
+        log.extend(&records);
+        fs::write(dir.join("events"), &log).unwrap();
+        log
+    }
+
+    fn printed(dir: &Path, fd: Option<u8>) -> (String, String, Option<LogError>) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let damage = print(&mut Log::open(dir).unwrap(), fd, &mut out, &mut err).unwrap();
+        (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap(), damage)
+    }
+
+    #[test]
+    fn streams_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        trace(dir.path());
+        assert!(matches!(printed(dir.path(), None), (o, e, None) if o == "one\nthree\n" && e == "two\n"));
+        assert!(matches!(printed(dir.path(), Some(1)), (o, e, None) if o == "one\nthree\n" && e.is_empty()));
+        assert!(matches!(printed(dir.path(), Some(2)), (o, e, None) if o == "two\n" && e.is_empty()));
+    }
+
+    #[test]
+    fn what_is_whole_is_printed_and_the_damage_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = trace(dir.path());
+        fs::write(dir.path().join("events"), &log[..log.len() - 3]).unwrap();
+        let (out, _, damage) = printed(dir.path(), Some(1));
+        assert_eq!(out, "one\n");
+        assert_eq!(damage.unwrap().to_string(), "the trace is cut off at event 2, 3 bytes are missing");
+
+        let mut rotten = log.clone();
+        let at = rotten.len() - 8;
+        rotten[at] ^= 1;
+        fs::write(dir.path().join("events"), &rotten).unwrap();
+        assert_eq!(
+            printed(dir.path(), None).2.unwrap().to_string(),
+            "event 2: checksum mismatch; the trace is damaged from there on"
+        );
+    }
+
+    #[test]
+    fn bytes_beyond_the_committed_ones_do_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = trace(dir.path());
+        log.extend([0; 500]);
+        fs::write(dir.path().join("events"), &log).unwrap();
+        assert!(matches!(printed(dir.path(), Some(2)), (o, _, None) if o == "two\n"));
+    }
+}

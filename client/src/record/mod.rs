@@ -1,0 +1,62 @@
+//! `rdbctl record`: checks the command, makes the trace directory, runs the agent, reports.
+
+mod child;
+mod end;
+mod kernel;
+mod place;
+mod program;
+mod report;
+
+use crate::Fault;
+use crate::cli::RecordArgs;
+use crate::paths::Places;
+use rdb_embed::Agent;
+use std::process::Command;
+
+/// Exit status of the agent when it could not even start the program; it has said why.
+const NOT_STARTED: i32 = 125;
+
+/// Runs the subcommand; the exit status, unless a signal ends the process as it ended the program.
+///
+/// # Errors
+/// [`Fault`].
+pub fn run(places: &Places, args: &RecordArgs) -> Result<u8, Fault> {
+    let Some(name) = args.command.first() else {
+        return Err(Fault::new("no command given"));
+    };
+    let program = program::resolve(name, std::env::var_os("PATH").as_deref())?;
+    kernel::check()?;
+    let place = place::Place::make(places, args.output.as_deref(), &program)?;
+    let agent = agent()?;
+    let mut command = Command::new(agent.path());
+    std::os::unix::process::CommandExt::arg0(&mut command, "rdb-agent");
+    command
+        .arg("record")
+        .arg(place.trace())
+        .arg(places.store())
+        .arg(args.verify_every.to_string())
+        .arg("--");
+    command.arg(&program).args(&args.command);
+    let status = child::run(command)?;
+    // What cannot be written now (a full disk) is no reason to lose the program's own exit status.
+    let _ = report::close(place.trace(), status);
+    match report::summary(place.trace(), status) {
+        Some(line) if !args.quiet => eprintln!("rdb: {line}"),
+        Some(_) => {}
+        None => {
+            place.withdraw();
+            if status.code() != Some(NOT_STARTED) {
+                eprintln!("rdb: nothing was recorded");
+            }
+        }
+    }
+    Ok(end::like(status))
+}
+
+/// The agent, ready to be executed.
+///
+/// # Errors
+/// When the kernel gives no memory file.
+pub(crate) fn agent() -> Result<Agent, Fault> {
+    Agent::new().map_err(|e| Fault::new(format!("cannot make a memory file for the agent: {e}")))
+}

@@ -1,0 +1,81 @@
+//! The prompt at a terminal: line editing, history, completion.
+
+use super::completion::{Names, complete};
+use super::prompt::Prompt;
+use crate::Fault;
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::FileHistory;
+use rustyline::validate::Validator;
+use rustyline::{CompletionType, Config, Context, Editor, Helper};
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::path::Path;
+use std::rc::Rc;
+
+struct Completion {
+    prompt: Rc<RefCell<Prompt>>,
+    names: RefCell<Names>,
+}
+
+impl Helper for Completion {}
+impl Highlighter for Completion {}
+impl Validator for Completion {}
+impl Hinter for Completion {
+    type Hint = String;
+}
+
+impl Completer for Completion {
+    type Candidate = String;
+
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        let places = || match self.prompt.try_borrow_mut() {
+            Ok(mut prompt) => self.names.borrow_mut().places(prompt.debugger().session_mut()),
+            Err(_) => Vec::new(),
+        };
+        Ok(complete(&line[..pos], places))
+    }
+}
+
+/// Reads and carries out lines until the user leaves.
+pub(super) fn run(mut prompt: Prompt, history: &Path) -> Result<(), Fault> {
+    let broken = |e: ReadlineError| Fault::new(format!("cannot read from the terminal: {e}"));
+    let config = Config::builder()
+        .completion_type(CompletionType::List)
+        .auto_add_history(true)
+        .build();
+    let mut editor: Editor<Completion, FileHistory> = Editor::with_config(config).map_err(broken)?;
+    // A first start has no history, and one that cannot be read is worth no word.
+    let _ = editor.load_history(history);
+    io::stdout().lock().write_all(prompt.debugger().describe_here().as_bytes())?;
+    let prompt = Rc::new(RefCell::new(prompt));
+    editor.set_helper(Some(Completion {
+        prompt: Rc::clone(&prompt),
+        names: RefCell::new(Names::default()),
+    }));
+    loop {
+        let text = prompt.borrow().text();
+        match editor.readline(&text) {
+            Ok(line) => {
+                if prompt
+                    .borrow_mut()
+                    .line(&line, &mut io::stdout().lock(), &mut io::stderr().lock())?
+                {
+                    break;
+                }
+            }
+            Err(ReadlineError::Interrupted) => {}
+            Err(ReadlineError::Eof) => break,
+            Err(e) => return Err(broken(e)),
+        }
+    }
+    if let Some(folder) = history.parent() {
+        let _ = std::fs::create_dir_all(folder);
+    }
+    if let Err(e) = editor.save_history(history) {
+        eprintln!("rdbctl: the history was not saved to {}: {e}", history.display());
+    }
+    Ok(())
+}

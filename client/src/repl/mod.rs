@@ -1,0 +1,55 @@
+//! `rdbctl replay`: the prompt.
+
+mod completion;
+mod editor;
+mod prompt;
+
+use crate::Fault;
+use crate::cli::ReplayArgs;
+use crate::commands::Debugger;
+use crate::link::{Interrupter, Launcher, Session};
+use crate::paths::{Places, as_text};
+use crate::show::Colour;
+pub use prompt::Prompt;
+use signal_hook::consts::SIGINT;
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+use std::io::{self, BufRead, IsTerminal};
+use std::thread;
+
+/// Runs the subcommand; the exit status.
+///
+/// # Errors
+/// [`Fault`].
+pub fn run(places: &Places, args: &ReplayArgs) -> Result<u8, Fault> {
+    let trace = as_text(&places.trace(&args.trace)?)?;
+    let (session, here) = Session::open(Launcher::from_env(places.socket.clone()), trace, true)?;
+    let interactive = io::stdin().is_terminal();
+    watch_interrupts(session.interrupter(), interactive)?;
+    let mut prompt = Prompt::new(Debugger::new(session, here, Colour::of_stdout())?);
+    if interactive {
+        editor::run(prompt, &places.history())?;
+    } else {
+        for line in io::stdin().lock().lines() {
+            let line = line.map_err(|e| Fault::new(format!("cannot read commands: {e}")))?;
+            if prompt.line(&line, &mut io::stdout().lock(), &mut io::stderr().lock())? {
+                break;
+            }
+        }
+    }
+    Ok(0)
+}
+
+/// Ctrl-C aborts the running request. When none runs it ends a program that reads from no terminal; at a prompt the line editor
+/// gets the key itself.
+fn watch_interrupts(interrupter: Interrupter, interactive: bool) -> Result<(), Fault> {
+    let mut signals = Signals::new([SIGINT]).map_err(|e| Fault::new(format!("cannot watch for Ctrl-C: {e}")))?;
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            if !interrupter.interrupt() && !interactive {
+                let _ = emulate_default_handler(signal);
+            }
+        }
+    });
+    Ok(())
+}

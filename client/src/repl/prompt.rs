@@ -1,0 +1,52 @@
+//! What a prompt does with a line, whoever edited it.
+
+use crate::Fault;
+use crate::commands::Debugger;
+use std::io::Write;
+
+/// The state of a prompt.
+#[derive(Debug)]
+pub struct Prompt {
+    debugger: Debugger,
+    last: Option<String>,
+}
+
+impl Prompt {
+    /// Over `debugger`.
+    #[must_use]
+    pub fn new(debugger: Debugger) -> Prompt {
+        Prompt { debugger, last: None }
+    }
+
+    /// The text of the prompt.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("({})$ ", self.debugger.session().time())
+    }
+
+    /// The debugger.
+    pub fn debugger(&mut self) -> &mut Debugger {
+        &mut self.debugger
+    }
+
+    /// Carries out a line; an empty one repeats the last. True when the prompt is to be left.
+    ///
+    /// # Errors
+    /// [`Fault`] from writing.
+    pub fn line(&mut self, line: &str, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Fault> {
+        let line = line.trim();
+        let command = if line.is_empty() {
+            self.last.clone().unwrap_or_default()
+        } else {
+            line.to_owned()
+        };
+        let outcome = self.debugger.execute(&command);
+        self.last = Some(command);
+        out.write_all(outcome.text.as_bytes())?;
+        out.flush()?;
+        if let Some(refusal) = outcome.error.filter(|_| outcome.stop.is_none()) {
+            writeln!(err, "{}", refusal.text)?;
+        }
+        Ok(outcome.quit)
+    }
+}

@@ -1,0 +1,106 @@
+//! The search forward: from the cursor on, the first hit that is one.
+
+use crate::conditions::judge;
+use crate::fault::Fault;
+use crate::progress::Task;
+use crate::slice::Slicer;
+use crate::timeline::{Lookout, Place, Timeline};
+use rdb_protocol::Time;
+use rdb_protocol::client::StopReason;
+use rdb_protocol::replay::{Follow, Hits, RunEnd};
+
+/// What a search forward came to; the cursor has moved there for hits alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// Breakpoints, or the place that `until` looks for.
+    Breakpoint,
+    /// A stop point of the followed activation's own.
+    Own,
+    /// Nothing up to the end of the main module, which was at this time.
+    MainDone(Time),
+    /// Nothing up to the end.
+    Nothing,
+    /// The activation is over, without a stop point to say so.
+    Lost,
+}
+
+impl Timeline {
+    /// To the next breakpoint hit, the end of the main module, or the end.
+    pub(crate) fn continue_forward(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        self.require_stop_points()?;
+        match self.ahead(None, task)? {
+            Ahead::Breakpoint | Ahead::Own => Ok(StopReason::Breakpoint),
+            Ahead::MainDone(time) => self.arrive_at_main_done(time, task),
+            Ahead::Nothing | Ahead::Lost => self.arrive_at_end(task),
+        }
+    }
+
+    /// Runs on to the first hit of breakpoints or of the activation followed.
+    pub(crate) fn ahead(&mut self, follow: Option<Follow>, task: &mut Task<'_>) -> Result<Ahead, Fault> {
+        let from = self.here.time;
+        if self.marks.is_empty() && follow.is_none() {
+            self.last(task)?;
+            return Ok(self.main_done_after(from));
+        }
+        self.at_cursor(task)?;
+        // Taken: when the search is aborted, the cursor stays and this process goes.
+        let mut process = self.active.take().ok_or_else(|| Fault::Garbled("no active process".to_string()))?;
+        let mut slicer = Slicer::new(self.pace);
+        let lookout = Lookout { hits: Hits::Stop, follow };
+        loop {
+            let (main_done, last) = self.ends();
+            let goal = main_done.filter(|&m| m > from).or(last);
+            let at = process.position().time;
+            if goal.is_some_and(|g| process.stands_at(g)) {
+                return Ok(self.main_done_after(from));
+            }
+            let stopped = self.slice(&mut process, &mut slicer, goal, lookout, task)?;
+            let time = stopped.position.time;
+            let there = process.stands_at(time) && time > at;
+            if there && (!stopped.breakpoints.is_empty() || stopped.own && !stopped.begun) {
+                let verdict = judge(&mut process, &stopped.breakpoints, &self.marks, task.interrupt)?;
+                let own = stopped.own && !stopped.begun;
+                let stopping = self.marks.meet(&verdict.ids());
+                if own || !stopping.is_empty() {
+                    self.here = Place {
+                        time,
+                        location: stopped.position.location,
+                        breakpoints: Vec::new(),
+                    };
+                    self.met(&stopping, verdict.failed);
+                    self.active = Some(process);
+                    return Ok(if stopping.is_empty() { Ahead::Own } else { Ahead::Breakpoint });
+                }
+            }
+            match stopped.end {
+                RunEnd::MainDone if time > from => return Ok(Ahead::MainDone(time)),
+                RunEnd::End => return Ok(Ahead::Nothing),
+                _ if stopped.begun => return Ok(Ahead::Lost),
+                _ => {}
+            }
+            let total = goal.map_or_else(|| self.known.expected(&stopped.position), |g| g.0);
+            task.advance(time.0 - from.0, total.saturating_sub(from.0))?;
+        }
+    }
+
+    /// The end of the main module, if it lies ahead of `from`.
+    fn main_done_after(&self, from: Time) -> Ahead {
+        self.ends().0.filter(|&m| m > from).map_or(Ahead::Nothing, Ahead::MainDone)
+    }
+
+    pub(crate) fn arrive_at_main_done(&mut self, time: Time, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        self.land(time, task)?;
+        Ok(StopReason::MainDone)
+    }
+
+    pub(crate) fn arrive_at_end(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        let last = self.last(task)?;
+        self.land(last, task)?;
+        Ok(StopReason::HistoryEnd)
+    }
+
+    fn ends(&self) -> (Option<Time>, Option<Time>) {
+        let facts = self.known.facts();
+        (facts.main_done, facts.last)
+    }
+}

@@ -1,0 +1,175 @@
+//! The search backward: forward from earlier checkpoints, the last hit wins, interval by interval.
+
+use crate::conditions::{Verdict, judge};
+use crate::fault::Fault;
+use crate::moves::FIRST;
+use crate::progress::Task;
+use crate::replay::Process;
+use crate::slice::Slicer;
+use crate::timeline::{Lookout, Timeline};
+use rdb_protocol::Time;
+use rdb_protocol::client::StopReason;
+use rdb_protocol::replay::{Follow, Hits, RunEnd, Stopped};
+
+/// What a search backward came to; the cursor stands there, unless nothing was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behind {
+    /// Breakpoints, or the place that `until` looks for.
+    Breakpoint,
+    /// A stop point of the followed activation's own.
+    Own,
+    /// The activation began, and has no stop point before the cursor; the cursor has not moved.
+    Begun,
+    /// Nothing from the beginning on; the cursor has not moved.
+    Nothing,
+}
+
+/// A followed activation's own stop points ask the slow path, and the last of them is mostly near: so short a stretch is looked through
+/// first, in shares of the first slice, and what lies before it fast.
+const NEAR: u64 = 10;
+/// Each further stretch is so much longer.
+const WIDER: u64 = 8;
+
+/// How far the next interval reaches.
+#[derive(Clone, Copy, Debug)]
+struct Edge {
+    time: Time,
+    /// Whether a hit at `time` itself counts.
+    inclusive: bool,
+}
+
+/// What an interval holds.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Breakpoint hits that are hits; all of them where some may have to be ignored, else the last.
+    hits: Vec<(Time, Verdict)>,
+    /// The followed activation's own last stop point.
+    own: Option<Time>,
+    /// It began here.
+    begun: bool,
+}
+
+impl Timeline {
+    /// To the last breakpoint hit before the cursor, or to the beginning.
+    pub(crate) fn continue_backward(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        self.require_stop_points()?;
+        match self.behind(None, task)? {
+            Behind::Breakpoint | Behind::Own => Ok(StopReason::Breakpoint),
+            Behind::Begun | Behind::Nothing => {
+                self.land(FIRST, task)?;
+                Ok(StopReason::HistoryBegin)
+            }
+        }
+    }
+
+    /// Back to the last hit of breakpoints or of the activation followed.
+    pub(crate) fn behind(&mut self, follow: Option<Follow>, task: &mut Task<'_>) -> Result<Behind, Fault> {
+        let cursor = self.here.time;
+        if self.marks.is_empty() && follow.is_none() {
+            return Ok(Behind::Nothing);
+        }
+        let mut edge = Edge {
+            time: cursor,
+            inclusive: false,
+        };
+        let mut near = self.pace.times / NEAR;
+        while edge.time > FIRST || edge.inclusive {
+            let mut process = match edge.inclusive {
+                true => self.tree().copy_for(edge.time)?,
+                false => self.tree().copy_before(edge.time)?,
+            };
+            if follow.is_some() && !edge.inclusive && edge.time.0 - process.position().time.0 > near.saturating_mul(2) {
+                self.run_to(&mut process, Time(edge.time.0 - near), task)?;
+                near = near.saturating_mul(WIDER);
+            }
+            let start = process.position().clone();
+            let mut seen = self.scan(&mut process, edge, cursor, follow, task)?;
+            drop(process);
+            if seen.begun && seen.own.is_none() {
+                // Hits that lie even further back are for the search that follows the caller.
+                return Ok(Behind::Begun);
+            }
+            while let Some((time, verdict)) = seen.hits.pop().filter(|h| seen.own.is_none_or(|own| h.0 >= own)) {
+                let stopping = self.marks.meet(&verdict.ids());
+                if !stopping.is_empty() {
+                    self.land(time, task)?;
+                    self.met(&stopping, verdict.failed);
+                    return Ok(Behind::Breakpoint);
+                }
+            }
+            if let Some(own) = seen.own {
+                self.land(own, task)?;
+                return Ok(Behind::Own);
+            }
+            if start.time == Time::BEGIN {
+                break;
+            }
+            // A copy that stood between stop points could not tell whether the one before it is a hit.
+            edge = Edge {
+                time: start.time,
+                inclusive: start.location.is_none(),
+            };
+        }
+        Ok(Behind::Nothing)
+    }
+
+    /// What lies from the process's own place to the edge.
+    fn scan(
+        &mut self,
+        process: &mut Process,
+        edge: Edge,
+        cursor: Time,
+        follow: Option<Follow>,
+        task: &mut Task<'_>,
+    ) -> Result<Seen, Fault> {
+        let start = process.position().time;
+        let mut seen = Seen::default();
+        // Conditions are evaluated where they are met: on the way.
+        let hits = if self.marks.is_picky() { Hits::Stop } else { Hits::Last };
+        let lookout = Lookout { hits, follow };
+        process.learn(&self.marks)?;
+        process.follow(follow)?;
+        if process.stands_at(start) {
+            let here = process.look()?;
+            self.note(&mut seen, process, &here, task)?;
+        }
+        let mut slicer = Slicer::new(self.pace);
+        while !process.stands_at(edge.time) {
+            let stopped = self.slice(process, &mut slicer, Some(edge.time), lookout, task)?;
+            let time = stopped.position.time;
+            if stopped.begun {
+                (seen.begun, seen.own) = (true, None);
+            }
+            seen.own = stopped.last_own.or(seen.own);
+            if let Some(hit) = &stopped.last_hit {
+                let verdict = Verdict {
+                    hit: hit.breakpoints.clone(),
+                    ..Verdict::default()
+                };
+                seen.hits.push((hit.time, verdict));
+            }
+            let counts = time < edge.time || edge.inclusive;
+            if counts && process.stands_at(time) {
+                self.note(&mut seen, process, &stopped, task)?;
+            }
+            if stopped.end == RunEnd::End {
+                break;
+            }
+            task.advance(cursor.0.saturating_sub(edge.time.0) + (time.0 - start.0), cursor.0)?;
+        }
+        Ok(seen)
+    }
+
+    /// What lies at the very stop point a process stands at.
+    fn note(&self, seen: &mut Seen, process: &mut Process, stopped: &Stopped, task: &Task<'_>) -> Result<(), Fault> {
+        let time = stopped.position.time;
+        if stopped.own {
+            seen.own = Some(time);
+        }
+        let verdict = judge(process, &stopped.breakpoints, &self.marks, task.interrupt)?;
+        if !verdict.ids().is_empty() {
+            seen.hits.push((time, verdict));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,184 @@
+//! The session's breakpoints: versioned data, sent to a replay process when it next needs them.
+
+use rdb_protocol::BreakpointPlace;
+use rdb_protocol::client::{BreakpointInfo, Change};
+use rdb_protocol::replay::Breakpoint;
+
+/// Number of the place that `until` looks for; those of breakpoints begin at 1.
+pub(crate) const UNTIL: u32 = 0;
+
+/// The breakpoint set. Version 0 is the empty set every new process has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Marks {
+    version: u64,
+    last_id: u32,
+    list: Vec<Mark>,
+    until: Option<BreakpointPlace>,
+}
+
+#[derive(Clone, Debug)]
+struct Mark {
+    info: BreakpointInfo,
+    /// The place in the words of the replayed program.
+    place: BreakpointPlace,
+    /// The user knows that the condition fails.
+    told: bool,
+}
+
+impl Marks {
+    /// Changes with every change of the places.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whether nothing can be hit.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.until.is_none() && self.list.iter().all(|m| !m.info.enabled)
+    }
+
+    /// Whether a hit may turn out not to be one.
+    pub(crate) fn is_picky(&self) -> bool {
+        let picky = |m: &Mark| m.info.enabled && (m.info.condition.is_some() || m.info.ignore > 0);
+        self.list.iter().any(picky)
+    }
+
+    /// As a replay process wants them.
+    pub(crate) fn orders(&self) -> Vec<Breakpoint> {
+        let until = self.until.iter().map(|place| Breakpoint {
+            id: UNTIL,
+            place: place.clone(),
+        });
+        let enabled = self.list.iter().filter(|m| m.info.enabled).map(|m| Breakpoint {
+            id: m.info.id,
+            place: m.place.clone(),
+        });
+        until.chain(enabled).collect()
+    }
+
+    /// As a client wants them.
+    pub(crate) fn infos(&self) -> Vec<BreakpointInfo> {
+        self.list.iter().map(|m| m.info.clone()).collect()
+    }
+
+    /// One of them.
+    pub(crate) fn info(&self, id: u32) -> Option<&BreakpointInfo> {
+        self.list.iter().find(|m| m.info.id == id).map(|m| &m.info)
+    }
+
+    /// Adds one: `asked` for people, `place` for replay processes.
+    pub(crate) fn add(&mut self, asked: BreakpointInfo, place: BreakpointPlace) -> BreakpointInfo {
+        self.version += 1;
+        self.last_id += 1;
+        let info = BreakpointInfo { id: self.last_id, ..asked };
+        self.list.push(Mark {
+            info: info.clone(),
+            place,
+            told: false,
+        });
+        info
+    }
+
+    /// Removes one, or all; whether there was one to remove.
+    pub(crate) fn remove(&mut self, id: Option<u32>) -> bool {
+        let before = self.list.len();
+        self.list.retain(|m| id.is_some_and(|id| m.info.id != id));
+        self.version += 1;
+        id.is_none() || self.list.len() < before
+    }
+
+    /// Changes one, or all; whether there was one to change.
+    pub(crate) fn change(&mut self, id: Option<u32>, change: &Change) -> bool {
+        self.version += 1;
+        let mut any = id.is_none();
+        for mark in self.list.iter_mut().filter(|m| id.is_none_or(|id| m.info.id == id)) {
+            any = true;
+            match change {
+                Change::Condition(condition) => {
+                    mark.info.condition.clone_from(condition);
+                    mark.told = false;
+                }
+                Change::Ignore(count) => mark.info.ignore = *count,
+                Change::Enabled(enabled) => mark.info.enabled = *enabled,
+            }
+        }
+        any
+    }
+
+    /// Sets or drops the place that `until` looks for.
+    pub(crate) fn set_until(&mut self, place: Option<BreakpointPlace>) {
+        if self.until != place {
+            self.version += 1;
+            self.until = place;
+        }
+    }
+
+    /// Whether the user was told that the condition of this one fails.
+    pub(crate) fn is_told(&self, id: u32) -> bool {
+        self.list.iter().any(|m| m.info.id == id && m.told)
+    }
+
+    /// The user is told now.
+    pub(crate) fn tell(&mut self, id: u32) {
+        self.list.iter_mut().filter(|m| m.info.id == id).for_each(|m| m.told = true);
+    }
+
+    /// A search has come to hits of these: counts them; those to stop at are the ones not to be ignored. Temporary ones are used
+    /// up by that.
+    pub(crate) fn meet(&mut self, ids: &[u32]) -> Vec<u32> {
+        let mut stopping: Vec<u32> = ids.iter().copied().filter(|&id| id == UNTIL).collect();
+        for mark in self.list.iter_mut().filter(|m| ids.contains(&m.info.id)) {
+            mark.info.hits += 1;
+            if mark.info.ignore > 0 {
+                mark.info.ignore -= 1;
+            } else {
+                stopping.push(mark.info.id);
+            }
+        }
+        let before = self.list.len();
+        self.list.retain(|m| !m.info.temporary || !stopping.contains(&m.info.id));
+        if self.list.len() < before {
+            self.version += 1;
+        }
+        stopping
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(marks: &mut Marks, temporary: bool) -> u32 {
+        let place = BreakpointPlace::Function { name: "f".into() };
+        let mut asked = BreakpointInfo::new(place.clone());
+        asked.temporary = temporary;
+        marks.add(asked, place).id
+    }
+
+    #[test]
+    fn numbers_are_not_reused_and_versions_move() {
+        let mut marks = Marks::default();
+        let a = add(&mut marks, false);
+        assert!(marks.remove(Some(a)) && !marks.remove(Some(a)));
+        let b = add(&mut marks, false);
+        assert_eq!((a, b), (1, 2));
+        let version = marks.version();
+        assert!(marks.remove(None) && marks.remove(None) && marks.is_empty());
+        assert_ne!(marks.version(), version);
+    }
+
+    #[test]
+    fn disabled_ones_are_not_sent_and_ignored_ones_are_counted() {
+        let mut marks = Marks::default();
+        let (a, b) = (add(&mut marks, false), add(&mut marks, true));
+        assert!(marks.change(Some(a), &Change::Ignore(2)) && marks.is_picky());
+        assert_eq!(marks.meet(&[a]), []);
+        assert_eq!(marks.meet(&[a, b]), [b]);
+        assert_eq!(marks.info(b), None, "temporary");
+        assert_eq!(marks.meet(&[a]), [a]);
+        assert_eq!(marks.info(a).map(|i| (i.hits, i.ignore)), Some((3, 0)));
+        assert!(marks.change(None, &Change::Enabled(false)) && marks.is_empty() && marks.orders().is_empty());
+        assert!(!marks.change(Some(b), &Change::Enabled(true)));
+        marks.set_until(Some(BreakpointPlace::Function { name: "g".into() }));
+        assert!(!marks.is_empty() && marks.orders()[0].id == UNTIL && marks.meet(&[UNTIL]) == [UNTIL]);
+    }
+}

@@ -1,0 +1,105 @@
+//! Whether a breakpoint is really hit: its condition, evaluated in a probe where it lies.
+
+use crate::breakpoints::Marks;
+use crate::fault::Fault;
+use crate::inspect::DEADLINE;
+use crate::interrupt::Interrupt;
+use crate::replay::Process;
+use rdb_protocol::client::FailureCode;
+
+/// What came of looking at the breakpoints of one stop point.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Those without a condition, and those whose condition holds.
+    pub hit: Vec<u32>,
+    /// Those whose condition fails, with the error; only those the user was not told of.
+    pub failed: Vec<(u32, String)>,
+}
+
+impl Verdict {
+    /// All that may stop a search.
+    pub(crate) fn ids(&self) -> Vec<u32> {
+        let mut all: Vec<u32> = self.hit.iter().copied().chain(self.failed.iter().map(|f| f.0)).collect();
+        all.sort_unstable();
+        all
+    }
+}
+
+/// Judges the breakpoints `ids` that lie where `process` stands.
+pub(crate) fn judge(process: &mut Process, ids: &[u32], marks: &Marks, interrupt: &Interrupt) -> Result<Verdict, Fault> {
+    let mut verdict = Verdict::default();
+    for &id in ids {
+        let Some(condition) = marks.info(id).and_then(|i| i.condition.as_ref()) else {
+            verdict.hit.push(id);
+            continue;
+        };
+        match holds(process, condition, interrupt)? {
+            Ok(true) => verdict.hit.push(id),
+            Ok(false) => {}
+            Err(error) if !marks.is_told(id) => verdict.failed.push((id, error)),
+            Err(_) => {}
+        }
+    }
+    Ok(verdict)
+}
+
+fn holds(process: &mut Process, condition: &str, interrupt: &Interrupt) -> Result<Result<bool, String>, Fault> {
+    // The line break ends a comment.
+    let source = format!("True if ({condition}\n) else False");
+    match process.fork()?.evaluate(source, 0, DEADLINE, interrupt) {
+        Ok(value) if value.ok => Ok(Ok(value.text == "True")),
+        Ok(value) => Ok(Err(last_line(&value.text))),
+        Err(fault @ (Fault::Interrupted | Fault::System { .. } | Fault::Garbled(_) | Fault::Diverged(_))) => Err(fault),
+        // The probe died of it, or was killed: that is the condition's fault.
+        Err(fault) => Ok(Err(fault.to_string())),
+    }
+}
+
+/// Refuses what does not even compile.
+pub(crate) fn check(process: &mut Process, condition: &str, interrupt: &Interrupt) -> Result<(), Fault> {
+    let source = format!("__import__('builtins').compile({}, '<condition>', 'eval')", quoted(condition));
+    let value = process.fork()?.evaluate(source, 0, DEADLINE, interrupt)?;
+    if value.ok {
+        return Ok(());
+    }
+    Err(Fault::told(
+        FailureCode::Invalid,
+        format!("the condition '{condition}' cannot be compiled: {}", last_line(&value.text)),
+    ))
+}
+
+/// As a string literal.
+fn quoted(text: &str) -> String {
+    let escaped: String = text
+        .chars()
+        .map(|c| match c {
+            '\\' => "\\\\".to_string(),
+            '\'' => "\\'".to_string(),
+            c if (c as u32) < 0x20 => format!("\\x{:02x}", c as u32),
+            c => c.to_string(),
+        })
+        .collect();
+    format!("'({escaped}\\n)'")
+}
+
+/// A traceback ends in what went wrong; what a probe was refused on the way (showing source lines) comes after it.
+fn last_line(text: &str) -> String {
+    let refused = |l: &&str| l.starts_with("refused while evaluating");
+    let last = text.trim_end().lines().rev().find(|l| !refused(l)).unwrap_or(text);
+    last.trim().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_quoted_and_errors_are_short() {
+        assert_eq!(quoted("a == 'x\\'"), "'(a == \\'x\\\\\\'\\n)'");
+        assert_eq!(last_line("Traceback\n  File\nNameError: no\n"), "NameError: no");
+        assert_eq!(
+            last_line("NameError: no\nrefused while evaluating: openat; evaluated code"),
+            "NameError: no"
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! What a trace says about itself, read before any process is started.
+
+use crate::fault::Fault;
+use rdb_protocol::client::FailureCode;
+use rdb_trace::header::offset;
+use rdb_trace::{EVENTS_FILE, HEADER_SIZE, Header, Kind, Reader, Tag};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Longest first record that is believed.
+const LONGEST_START: u64 = 256 << 20;
+
+/// Which recording this is: a survey of another one is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// Bytes of whole records.
+    pub committed: u64,
+    /// Start of the recording.
+    pub started: u64,
+}
+
+/// A trace, as far as the daemon reads it itself.
+#[derive(Clone, Debug)]
+pub(crate) struct TraceFacts {
+    /// Its directory.
+    pub path: PathBuf,
+    /// The recorded command.
+    pub command: Vec<String>,
+    /// Where it ran.
+    pub directory: String,
+    /// Events recorded.
+    pub events: u64,
+    /// Bytes of the log.
+    pub bytes: u64,
+    /// How the recording ended.
+    pub ending: String,
+    /// Which recording.
+    pub key: Key,
+}
+
+impl TraceFacts {
+    /// Reads header and first record.
+    pub(crate) fn read(path: &Path) -> Result<TraceFacts, Fault> {
+        let bad = |what: &str| Fault::told(FailureCode::Trace, format!("{}: {what}", path.display()));
+        if !path.is_absolute() {
+            return Err(bad("the path of a trace must be absolute"));
+        }
+        let log = path.join(EVENTS_FILE);
+        let mut file = File::open(&log).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound if path.is_dir() => bad("not an rdb trace (there is no file `events` in it)"),
+            io::ErrorKind::NotFound => bad("no such trace"),
+            io::ErrorKind::NotADirectory => bad("not an rdb trace (a trace is a directory)"),
+            _ => bad(&format!("cannot read the trace: {e}")),
+        })?;
+        let unreadable = |e: io::Error| bad(&format!("cannot read the trace: {e}"));
+        let length = file.metadata().map_err(unreadable)?.len();
+        let mut bytes = Vec::new();
+        (&mut file)
+            .take(HEADER_SIZE as u64 + 4)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        let header = Header::read(&bytes).map_err(|e| bad(&e.to_string()))?;
+        let committed = word(&bytes, offset::COMMITTED).min(length - HEADER_SIZE as u64);
+        if committed == 0 {
+            return Err(bad("the recording was cut off before anything was recorded"));
+        }
+        let first = bytes
+            .get(HEADER_SIZE..HEADER_SIZE + 4)
+            .map_or(0, |b| u64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+        if first > LONGEST_START {
+            return Err(bad("the first record is damaged"));
+        }
+        (&mut file)
+            .take(first.saturating_sub(4))
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        let start = Reader::new(&bytes[HEADER_SIZE..])
+            .next()
+            .ok()
+            .flatten()
+            .filter(|e| e.fixed.kind == Kind::Start);
+        let start = start.ok_or_else(|| bad("the first record is damaged"))?;
+        let text = |tag| start.tagged(tag).map(|e| String::from_utf8_lossy(e.bytes).into_owned());
+        let arguments = text(Tag::Arguments).unwrap_or_default();
+        let mut command: Vec<String> = arguments.split_terminator('\0').map(str::to_string).collect();
+        if command.is_empty() {
+            command.extend(text(Tag::Program));
+        }
+        Ok(TraceFacts {
+            path: path.to_path_buf(),
+            command,
+            directory: text(Tag::Directory).unwrap_or_default(),
+            events: header.events,
+            bytes: HEADER_SIZE as u64 + committed,
+            ending: header.end.to_string(),
+            key: Key {
+                committed,
+                started: header.started,
+            },
+        })
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> u64 {
+    bytes
+        .get(at..at + 8)
+        .map_or(0, |b| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::write_trace;
+
+    fn refusal(path: &Path) -> String {
+        TraceFacts::read(path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn reads_what_was_recorded() {
+        let dir = tempfile::tempdir().unwrap();
+        write_trace(dir.path());
+        let facts = TraceFacts::read(dir.path()).unwrap();
+        assert_eq!(facts.command, ["python3", "a b.py", ""]);
+        assert_eq!(facts.directory, "/home/u");
+        assert_eq!(facts.ending, "exited with status 0");
+        assert_eq!(facts.key.started, 42);
+    }
+
+    #[test]
+    fn refuses_clearly_and_names_the_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path();
+        assert!(refusal(&path.join("none")).ends_with("none: no such trace"));
+        assert!(refusal(path).contains("there is no file `events`"));
+        assert!(refusal(Path::new("here")).contains("must be absolute"));
+        std::fs::write(path.join("events"), b"hello, world").unwrap();
+        assert!(refusal(path).ends_with("not an rdb trace"));
+        assert!(refusal(&path.join("events")).contains("a trace is a directory"));
+        write_trace(path);
+        let good = std::fs::read(path.join("events")).unwrap();
+        let with = |at: usize, byte: u8| {
+            let mut log = good.clone();
+            log[at] = byte;
+            std::fs::write(path.join("events"), log).unwrap();
+            refusal(path)
+        };
+        assert!(with(8, 9).contains("trace format 9"));
+        assert!(with(HEADER_SIZE + 30, 0xee).contains("the first record is damaged"));
+        assert!(with(HEADER_SIZE + 3, 0xee).contains("the first record is damaged"));
+        std::fs::write(path.join("events"), &good[..HEADER_SIZE]).unwrap();
+        assert!(refusal(path).contains("before anything was recorded"));
+    }
+}

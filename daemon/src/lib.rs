@@ -1,0 +1,54 @@
+//! `rdbd`: keeps a tree of replay processes for each open trace and routes every command to the nearest earlier one.
+//!
+//! Arrows run one way: [`main`] -> server -> connection -> session -> timeline -> replay process. Beside them, and pure:
+//! placement (where checkpoints go), costs (what a stretch of replay takes), slice (how far to run at once).
+//!
+//! Not here: the replay itself (the agent's), the trace format, anything a user sees.
+
+mod ahead;
+mod behind;
+mod bookmarks;
+mod breakpoints;
+mod child;
+mod cli;
+mod conditions;
+mod connection;
+mod costs;
+mod detach;
+mod facts;
+mod fault;
+mod host;
+mod inspect;
+mod interrupt;
+mod known;
+mod link;
+mod lock;
+mod memory;
+mod moves;
+mod pidfd;
+mod placement;
+mod progress;
+mod reaper;
+mod replay;
+mod room;
+mod server;
+mod session;
+mod slice;
+mod sources;
+mod spawn;
+mod stepping;
+mod survey;
+mod survey_file;
+mod timeline;
+mod tree;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod server_tests;
+#[cfg(test)]
+mod stepping_tests;
+#[cfg(test)]
+mod travel_tests;
+
+pub use cli::{command, main};

@@ -1,0 +1,291 @@
+//! Where checkpoints are dropped and which go when there are too many. Pure.
+//!
+//! Distances are costs (nanoseconds of replay, see [`crate::costs`]), never counts. Far from the cursor the aim is an even
+//! spacing, the *window*; while the end is unknown it doubles as the survey advances, so that any moment's set is even and
+//! few forks are wasted. Before the cursor spacing shrinks in proportion to the distance, because that is where one steps.
+
+/// The numbers, in one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Most checkpoints.
+    pub count: usize,
+    /// Memory for all of them together, proportional set size in KiB.
+    pub memory_kib: u64,
+    /// Narrowest even spacing.
+    pub spacing: u64,
+    /// A seek that costs more leaves checkpoints shortly before its target.
+    pub near: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            count: 31,
+            memory_kib: 300 * 1024,
+            spacing: 10_000_000,
+            near: 6_000_000,
+        }
+    }
+}
+
+/// Fewest checkpoints the maximum falls to.
+const FEWEST: usize = 3;
+
+/// How much farther from the target each checkpoint left by a seek is.
+const NEAR_FACTOR: u64 = 4;
+
+/// A checkpoint as placement sees it. Lists of them are ascending by cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    /// Cost of getting there from the start.
+    pub cost: u64,
+    /// Its proportional set size in KiB.
+    pub pss_kib: u64,
+    /// Never dropped (the first stop point).
+    pub pinned: bool,
+}
+
+/// The policy and what it has learnt.
+#[derive(Clone, Debug)]
+pub(crate) struct Placement {
+    limits: Limits,
+    count: usize,
+}
+
+impl Placement {
+    /// With these numbers.
+    pub(crate) fn new(limits: Limits) -> Placement {
+        Placement {
+            limits,
+            count: limits.count.max(FEWEST),
+        }
+    }
+
+    /// Most checkpoints at present.
+    #[cfg(test)]
+    pub(crate) fn maximum(&self) -> usize {
+        self.count
+    }
+
+    /// The even spacing for a recording whose replay costs `total`: exact when that is known (`complete`), else the doubled
+    /// spacing that lies above it.
+    pub(crate) fn window(&self, total: u64, complete: bool) -> u64 {
+        let spacing = self.limits.spacing.max(1);
+        // A quarter of the checkpoints is left for the neighbourhood of the cursor.
+        let exact = total / (self.count as u64 * 3 / 4).max(1);
+        if complete || exact <= spacing {
+            return exact.max(spacing);
+        }
+        let mut window = spacing;
+        while window < exact {
+            window = window.saturating_mul(2);
+        }
+        window
+    }
+
+    /// Whether a runner passing `cost` should leave a checkpoint there.
+    pub(crate) fn wants(&self, spots: &[Spot], cost: u64, window: u64) -> bool {
+        let after = spots.partition_point(|s| s.cost <= cost);
+        let before_far = after
+            .checked_sub(1)
+            .and_then(|i| spots.get(i))
+            .is_none_or(|s| cost - s.cost >= window);
+        let after_far = spots.get(after).is_none_or(|s| s.cost - cost >= window / 2);
+        before_far && after_far
+    }
+
+    /// Costs, ascending, at which a seek from `from` to `target` should leave checkpoints; empty when it is short.
+    pub(crate) fn near(&self, from: u64, target: u64) -> Vec<u64> {
+        let length = target.saturating_sub(from);
+        if length <= self.limits.near {
+            return Vec::new();
+        }
+        let mut places = Vec::new();
+        let mut distance = self.limits.near / NEAR_FACTOR;
+        while distance > 0 && distance <= length / 2 && distance <= self.limits.near * NEAR_FACTOR {
+            places.push(target - distance);
+            distance = distance.saturating_mul(NEAR_FACTOR);
+        }
+        places.reverse();
+        places
+    }
+
+    /// Indices, ascending, of the checkpoints to drop so that the rest keeps within the limits.
+    pub(crate) fn victims(&self, spots: &[Spot], cursor: u64, window: u64, total: u64) -> Vec<usize> {
+        let mut kept: Vec<usize> = (0..spots.len()).collect();
+        let mut gone = Vec::new();
+        while kept.len() > self.count || kept.iter().map(|&i| spots[i].pss_kib).sum::<u64>() > self.limits.memory_kib {
+            let Some(place) = self.cheapest(spots, &kept, cursor, window, total) else {
+                break;
+            };
+            gone.push(kept.remove(place));
+        }
+        gone.sort_unstable();
+        gone
+    }
+
+    /// The system refused a copy with this many checkpoints alive: fewer from now on.
+    pub(crate) fn fork_failed(&mut self, alive: usize) {
+        self.count = self.count.min(alive).saturating_sub(1).max(FEWEST);
+    }
+
+    /// Which of the kept is missed least: the smallest merged gap, relative to the gap allowed there.
+    fn cheapest(&self, spots: &[Spot], kept: &[usize], cursor: u64, window: u64, total: u64) -> Option<usize> {
+        let finest = (self.limits.near / NEAR_FACTOR).max(1);
+        (0..kept.len()).filter(|&k| !spots[kept[k]].pinned).min_by_key(|&k| {
+            let cost = spots[kept[k]].cost;
+            let before = k.checked_sub(1).map_or(0, |b| spots[kept[b]].cost);
+            let after = kept.get(k + 1).map_or(total.max(cost), |&a| spots[a].cost);
+            let allowed = if cost <= cursor {
+                (cursor - cost).clamp(finest, window.max(finest))
+            } else {
+                window.max(finest)
+            };
+            u128::from(after - before) * 1_000_000 / u128::from(allowed)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::Dice;
+
+    const MS: u64 = 1_000_000;
+
+    fn spot(cost: u64) -> Spot {
+        Spot {
+            cost,
+            pss_kib: 1000,
+            pinned: cost == 0,
+        }
+    }
+
+    /// Surveys a recording of `total`, slice by slice, the way the survey does.
+    fn survey(placement: &Placement, total: u64, slice: u64) -> (Vec<Spot>, usize) {
+        let (mut spots, mut forks) = (vec![spot(0)], 0);
+        let mut at = 0;
+        while at < total {
+            at += slice;
+            let window = placement.window(at, false);
+            if placement.wants(&spots, at, window) {
+                spots.push(spot(at));
+                forks += 1;
+                for v in placement.victims(&spots, 0, window, at).into_iter().rev() {
+                    spots.remove(v);
+                }
+            }
+        }
+        (spots, forks)
+    }
+
+    #[test]
+    fn a_survey_leaves_an_even_set_with_few_forks() {
+        let placement = Placement::new(Limits::default());
+        for total in [50 * MS, 400 * MS, 1200 * MS, 9000 * MS, 600_000 * MS] {
+            let (spots, forks) = survey(&placement, total, 5 * MS);
+            assert!(spots.len() <= 31);
+            let mut costs: Vec<u64> = spots.iter().map(|s| s.cost).collect();
+            costs.push(total);
+            let widest = costs.windows(2).map(|w| w[1].saturating_sub(w[0])).max().unwrap();
+            assert!(widest <= (total / 8).max(25 * MS), "widest gap {widest} of {total}");
+            assert!(forks < 200, "{forks} forks");
+        }
+    }
+
+    #[test]
+    fn limits_hold_whatever_the_set() {
+        let mut dice = Dice::new(7);
+        for _ in 0..300 {
+            let total = 1 + dice.below(2000 * MS);
+            let mut spots: Vec<Spot> = (0..dice.below(80))
+                .map(|_| Spot {
+                    cost: dice.below(total),
+                    pss_kib: dice.below(40_000),
+                    pinned: false,
+                })
+                .collect();
+            spots.sort_by_key(|s| s.cost);
+            let mut placement = Placement::new(Limits::default());
+            if dice.below(2) == 0 {
+                placement.fork_failed(usize::try_from(dice.below(40)).unwrap());
+            }
+            let gone = placement.victims(&spots, dice.below(total), placement.window(total, true), total);
+            assert!(gone.windows(2).all(|w| w[0] < w[1]));
+            let rest: Vec<&Spot> = spots
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| !gone.contains(i))
+                .map(|(_, s)| s)
+                .collect();
+            assert!(rest.len() <= placement.maximum());
+            assert!(rest.iter().map(|s| s.pss_kib).sum::<u64>() <= 300 * 1024);
+        }
+    }
+
+    #[test]
+    fn pinned_ones_stay_even_over_budget() {
+        let placement = Placement::new(Limits {
+            memory_kib: 10,
+            ..Limits::default()
+        });
+        let spots = [Spot { pinned: true, ..spot(0) }, spot(5), spot(9)];
+        assert_eq!(placement.victims(&spots, 9, 1, 9), [1, 2]);
+    }
+
+    #[test]
+    fn what_lies_before_the_cursor_stays() {
+        let placement = Placement::new(Limits {
+            count: 10,
+            ..Limits::default()
+        });
+        let mut spots: Vec<Spot> = (0..10).map(|i| spot(i * 100 * MS)).collect();
+        let cursor = 555 * MS;
+        for near in [1, 6, 24] {
+            spots.push(spot(cursor - near * MS));
+        }
+        spots.sort_by_key(|s| s.cost);
+        let gone = placement.victims(&spots, cursor, 100 * MS, 1000 * MS);
+        for g in gone {
+            assert_eq!(spots[g].cost % (100 * MS), 0, "a near one was dropped");
+        }
+    }
+
+    #[test]
+    fn a_long_seek_leaves_checkpoints_before_its_target() {
+        let placement = Placement::new(Limits::default());
+        assert!(placement.near(0, 5 * MS).is_empty());
+        let near = placement.near(0, 100 * MS);
+        assert!(near.windows(2).all(|w| w[0] < w[1]));
+        assert!(100 * MS - near.last().unwrap() <= 2 * MS);
+        assert!(near.first().unwrap() >= &(50 * MS));
+        let mut dice = Dice::new(3);
+        for _ in 0..1000 {
+            let from = dice.below(1000 * MS);
+            let target = from + dice.below(500 * MS);
+            assert!(placement.near(from, target).iter().all(|&p| p > from && p < target));
+        }
+    }
+
+    #[test]
+    fn window_doubles_while_the_end_is_unknown() {
+        let placement = Placement::new(Limits::default());
+        let mut last = 0;
+        for total in (1..400).map(|i| i * 50 * MS) {
+            let window = placement.window(total, false);
+            assert!(window >= last && (window / (10 * MS)).is_power_of_two());
+            assert!(total / window <= 24);
+            last = window;
+        }
+        assert_eq!(placement.window(2300 * MS, true), 100 * MS);
+    }
+
+    #[test]
+    fn a_failed_fork_lowers_the_maximum_but_not_to_nothing() {
+        let mut placement = Placement::new(Limits::default());
+        placement.fork_failed(20);
+        assert_eq!(placement.maximum(), 19);
+        placement.fork_failed(0);
+        assert_eq!(placement.maximum(), FEWEST);
+    }
+}

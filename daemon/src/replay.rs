@@ -1,0 +1,266 @@
+//! One replay process: what it was told, where it stands, and how to order it about.
+
+use crate::breakpoints::Marks;
+use crate::fault::{CheckpointId, Fault};
+use crate::host::{Body, Host};
+use crate::interrupt::Interrupt;
+use crate::link::{Link, LinkError};
+use rdb_protocol::client::FailureCode;
+use rdb_protocol::replay::{Answer, Evaluated, Follow, Interpreter, Order, Run, Stopped};
+use rdb_protocol::{EventIndex, Frame, Position, SourceFile, Time, Variable};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Time for an order that runs nothing of the program. Beyond it the process is taken for dead.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A live replay process; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    link: Link,
+    body: Arc<dyn Body>,
+    host: Arc<dyn Host>,
+    position: Position,
+    /// Version of the breakpoint set it has.
+    marks: u64,
+    /// The activation it follows.
+    following: Option<Follow>,
+    origin: Option<CheckpointId>,
+}
+
+impl Process {
+    /// A new root, paused at the start.
+    pub(crate) fn root(host: &Arc<dyn Host>) -> Result<Process, Fault> {
+        let (link, body) = host.root()?;
+        let position = Position {
+            time: Time::BEGIN,
+            event: EventIndex(0),
+            location: None,
+        };
+        let mut root = Process {
+            link,
+            body,
+            host: Arc::clone(host),
+            position,
+            marks: 0,
+            following: None,
+            origin: None,
+        };
+        // What it cannot read of the trace at its start, it says at the first order.
+        root.look().map_err(blame_trace)?;
+        Ok(root)
+    }
+
+    /// Where it stands.
+    pub(crate) fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Whether it stands exactly at stop point `time` (and not somewhere after it).
+    pub(crate) fn stands_at(&self, time: Time) -> bool {
+        self.position.time == time && self.position.location.is_some()
+    }
+
+    /// Whether running it forward can lead to stop point `time`, or it stands there.
+    pub(crate) fn serves(&self, time: Time) -> bool {
+        self.position.time < time || self.stands_at(time)
+    }
+
+    /// The process itself.
+    pub(crate) fn body(&self) -> &Arc<dyn Body> {
+        &self.body
+    }
+
+    /// Notes which checkpoint this is a copy of.
+    pub(crate) fn set_origin(&mut self, origin: Option<CheckpointId>) {
+        self.origin = origin;
+    }
+
+    /// A copy that stands where this one stands.
+    pub(crate) fn fork(&mut self) -> Result<Process, Fault> {
+        let (link, theirs) = Link::pair().map_err(Fault::system("cannot make a socket pair"))?;
+        let since = self.host.written();
+        let deadline = Instant::now() + PATIENCE;
+        let answer = self
+            .link
+            .send_with(&Order::Fork, std::os::fd::AsFd::as_fd(&theirs))
+            .and_then(|()| self.link.receive(Some(deadline)));
+        drop(theirs);
+        let pid = match self.judge(answer, since, PATIENCE).map_err(|f| self.hung(f))? {
+            Answer::Forked { pid } => pid,
+            other => return Err(unexpected("Fork", &other)),
+        };
+        let body = self.host.adopt(pid)?;
+        Ok(Process {
+            link,
+            body,
+            host: Arc::clone(&self.host),
+            position: self.position.clone(),
+            marks: self.marks,
+            following: self.following,
+            origin: self.origin,
+        })
+    }
+
+    /// Runs forward.
+    pub(crate) fn run(&mut self, run: Run, interrupt: &Interrupt) -> Result<Stopped, Fault> {
+        match self.ask(&Order::Run(run), None, Some(interrupt)).map_err(blame_trace)? {
+            Answer::Stopped(stopped) => {
+                self.position = stopped.position.clone();
+                Ok(stopped)
+            }
+            other => Err(unexpected("Run", &other)),
+        }
+    }
+
+    /// Makes sure it knows this breakpoint set.
+    pub(crate) fn learn(&mut self, marks: &Marks) -> Result<(), Fault> {
+        if self.marks == marks.version() {
+            return Ok(());
+        }
+        match self.ask_paused(&Order::Breakpoints(marks.orders()))? {
+            Answer::Done => {
+                self.marks = marks.version();
+                Ok(())
+            }
+            other => Err(unexpected("Breakpoints", &other)),
+        }
+    }
+
+    /// Makes sure it follows this activation, or none.
+    pub(crate) fn follow(&mut self, follow: Option<Follow>) -> Result<(), Fault> {
+        if self.following == follow {
+            return Ok(());
+        }
+        match self.ask_paused(&Order::Follow(follow))? {
+            Answer::Done => {
+                self.following = follow;
+                Ok(())
+            }
+            other => Err(unexpected("Follow", &other)),
+        }
+    }
+
+    /// The present place again, with the breakpoints that lie there.
+    pub(crate) fn look(&mut self) -> Result<Stopped, Fault> {
+        match self.ask_paused(&Order::Where)? {
+            Answer::Stopped(stopped) => Ok(stopped),
+            other => Err(unexpected("Where", &other)),
+        }
+    }
+
+    /// The stack.
+    pub(crate) fn backtrace(&mut self, limit: u32) -> Result<Vec<Frame>, Fault> {
+        match self.ask_paused(&Order::Backtrace { limit })? {
+            Answer::Frames(frames) => Ok(frames),
+            other => Err(unexpected("Backtrace", &other)),
+        }
+    }
+
+    /// The source files seen so far.
+    pub(crate) fn sources(&mut self) -> Result<Vec<SourceFile>, Fault> {
+        match self.ask_paused(&Order::Sources)? {
+            Answer::Sources(sources) => Ok(sources),
+            other => Err(unexpected("Sources", &other)),
+        }
+    }
+
+    /// The interpreter found so far.
+    pub(crate) fn interpreter(&mut self) -> Result<Interpreter, Fault> {
+        match self.ask_paused(&Order::Interpreter)? {
+            Answer::Interpreter(interpreter) => Ok(interpreter),
+            other => Err(unexpected("Interpreter", &other)),
+        }
+    }
+
+    /// Evaluates, spending the process.
+    pub(crate) fn evaluate(mut self, source: String, frame: u32, deadline: Duration, interrupt: &Interrupt) -> Result<Evaluated, Fault> {
+        match self.ask(&Order::Evaluate { source, frame }, Some(deadline), Some(interrupt))? {
+            Answer::Evaluated(evaluated) => Ok(evaluated),
+            other => Err(unexpected("Evaluate", &other)),
+        }
+    }
+
+    /// The value about to be returned, or the exception that unwinds, spending the process.
+    pub(crate) fn result(mut self, deadline: Duration, interrupt: &Interrupt) -> Result<Evaluated, Fault> {
+        match self.ask(&Order::Result, Some(deadline), Some(interrupt))? {
+            Answer::Evaluated(evaluated) => Ok(evaluated),
+            other => Err(unexpected("Result", &other)),
+        }
+    }
+
+    /// The local variables, spending the process.
+    pub(crate) fn locals(mut self, frame: u32, deadline: Duration, interrupt: &Interrupt) -> Result<Vec<Variable>, Fault> {
+        match self.ask(&Order::Locals { frame }, Some(deadline), Some(interrupt))? {
+            Answer::Locals(variables) => Ok(variables),
+            other => Err(unexpected("Locals", &other)),
+        }
+    }
+
+    /// An order that runs nothing of the program.
+    fn ask_paused(&mut self, order: &Order) -> Result<Answer, Fault> {
+        self.ask(order, Some(PATIENCE), None).map_err(|f| self.hung(f))
+    }
+
+    /// A process that does not even answer a question is as good as dead.
+    fn hung(&self, fault: Fault) -> Fault {
+        match fault {
+            Fault::Deadline(patience) => Fault::Died {
+                last_words: format!("no answer within {patience:?}"),
+                origin: self.origin,
+            },
+            other => other,
+        }
+    }
+
+    fn ask(&mut self, order: &Order, patience: Option<Duration>, interrupt: Option<&Interrupt>) -> Result<Answer, Fault> {
+        let _armed = interrupt.map(|i| i.arm(&self.body)).transpose()?;
+        let since = self.host.written();
+        let deadline = patience.map(|p| Instant::now() + p);
+        let answer = self.link.send(order).and_then(|()| self.link.receive(deadline));
+        // An interrupt that came too late to stop the answer has killed the process all the same.
+        interrupt.map(Interrupt::check).transpose()?;
+        self.judge(answer, since, patience.unwrap_or_default())
+    }
+
+    fn judge(&self, answer: Result<Answer, LinkError>, since: u64, patience: Duration) -> Result<Answer, Fault> {
+        match answer {
+            Ok(Answer::Diverged(divergence)) => Err(Fault::Diverged(divergence)),
+            Ok(Answer::Failed { reason }) => Err(Fault::Refused(reason)),
+            Ok(answer) => Ok(answer),
+            Err(LinkError::Closed) => {
+                let last_words = self.host.last_words(since).unwrap_or_else(|| "it said nothing".to_string());
+                Err(Fault::Died {
+                    last_words,
+                    origin: self.origin,
+                })
+            }
+            Err(LinkError::Deadline) => Err(Fault::Deadline(patience)),
+            Err(LinkError::Garbled(e)) => Err(Fault::Garbled(e.to_string())),
+            Err(LinkError::Io(source)) => Err(Fault::System {
+                doing: "link to a replay process",
+                source,
+            }),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.body.kill();
+    }
+}
+
+/// A replay that refuses to start or to run on found something wrong with the trace.
+fn blame_trace(fault: Fault) -> Fault {
+    match fault {
+        Fault::Refused(reason) => Fault::told(FailureCode::Trace, reason),
+        other => other,
+    }
+}
+
+/// An answer that does not belong to the order.
+fn unexpected(order: &'static str, answer: &Answer) -> Fault {
+    let text: String = format!("{answer:?}").chars().take(80).collect();
+    Fault::Garbled(format!("{order} was answered with {text}"))
+}

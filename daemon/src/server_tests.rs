@@ -1,0 +1,253 @@
+//! A whole daemon in this process, spoken to through its socket.
+
+use crate::fake::{FakeHost, World, write_trace};
+use crate::host::Host;
+use crate::link::{Link, LinkError};
+use crate::server::Server;
+use rdb_protocol::client::{
+    Call, Failure, FailureCode, FromDaemon, Hello, MAGIC, Notification, Reply, Request, Response, StopReason, Target, VERSION, Welcome,
+};
+use rdb_protocol::{Direction, Time};
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+struct Daemon {
+    dir: TempDir,
+    socket: PathBuf,
+    host: Arc<FakeHost>,
+    thread: JoinHandle<()>,
+}
+
+fn daemon(world: World, idle: Duration) -> Daemon {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("s");
+    write_trace(dir.path());
+    let host = FakeHost::new(world);
+    let hosts = {
+        let host = host.clone();
+        move |_: &Path| Ok(host.clone() as Arc<dyn Host>)
+    };
+    let server = Server::new(UnixListener::bind(&socket).unwrap(), Arc::new(hosts), idle).unwrap();
+    let thread = std::thread::spawn(move || server.run(|| ()).unwrap());
+    Daemon { dir, socket, host, thread }
+}
+
+const LONG: Duration = Duration::from_secs(600);
+
+struct Client {
+    link: Link,
+    last: u64,
+    progress: Vec<(u64, u64)>,
+}
+
+impl Client {
+    fn connect(daemon: &Daemon) -> Client {
+        let mut link = Link::new(UnixStream::connect(&daemon.socket).unwrap());
+        link.send(&Hello {
+            magic: MAGIC,
+            version: VERSION,
+        })
+        .unwrap();
+        let welcome: Welcome = link.receive(soon()).unwrap();
+        assert_eq!(welcome.version, VERSION);
+        Client {
+            link,
+            last: 0,
+            progress: Vec::new(),
+        }
+    }
+
+    fn open(daemon: &Daemon) -> Client {
+        let mut client = Client::connect(daemon);
+        let opened = client.call(Call::Open {
+            trace: daemon.dir.path().to_str().unwrap().into(),
+        });
+        assert!(matches!(opened, Ok(Reply::Opened(s)) if s.time == Time(1) && s.reason == StopReason::Here));
+        client
+    }
+
+    fn send(&mut self, call: Call) -> u64 {
+        self.last += 1;
+        self.link.send(&Request { id: self.last, call }).unwrap();
+        self.last
+    }
+
+    fn response(&mut self) -> Response {
+        loop {
+            match self.link.receive(soon()).unwrap() {
+                FromDaemon::Response(response) => return response,
+                FromDaemon::Notification(Notification::Progress { done, total }) => self.progress.push((done, total)),
+            }
+        }
+    }
+
+    fn call(&mut self, call: Call) -> Result<Reply, Failure> {
+        let id = self.send(call);
+        let response = self.response();
+        assert_eq!(response.id, id);
+        response.result
+    }
+}
+
+fn soon() -> Option<Instant> {
+    Some(Instant::now() + Duration::from_secs(30))
+}
+
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_client_opens_travels_and_leaves_nothing_behind() {
+    let daemon = daemon(World::new(1000), LONG);
+    let mut client = Client::open(&daemon);
+    let stop = client.call(Call::Step {
+        count: 41,
+        direction: Direction::Forward,
+    });
+    assert!(matches!(stop, Ok(Reply::Stopped(s)) if s.time == Time(42)));
+    let twice = client.call(Call::Open { trace: "/".into() }).unwrap_err();
+    assert_eq!(twice.code, FailureCode::Protocol);
+    let mut other = Client::open(&daemon);
+    assert!(
+        matches!(other.call(Call::When), Ok(Reply::Stopped(s)) if s.time == Time(1)),
+        "sessions are independent"
+    );
+    drop(client);
+    assert!(matches!(other.call(Call::Go { to: Target::End }), Ok(Reply::Stopped(s)) if s.time == Time(1000)));
+    drop(other);
+    wait_for("all replay processes end with their clients", || daemon.host.alive().is_empty());
+}
+
+#[test]
+fn a_request_before_open_and_a_bad_trace_are_refused_and_the_connection_lives() {
+    let daemon = daemon(World::new(10), LONG);
+    let mut client = Client::connect(&daemon);
+    assert_eq!(client.call(Call::When).unwrap_err().code, FailureCode::Protocol);
+    let failure = client
+        .call(Call::Open {
+            trace: "/nonexistent/trace".into(),
+        })
+        .unwrap_err();
+    assert_eq!(
+        (failure.code, failure.text.as_str()),
+        (FailureCode::Trace, "/nonexistent/trace: no such trace")
+    );
+    assert!(
+        client
+            .call(Call::Open {
+                trace: daemon.dir.path().to_str().unwrap().into()
+            })
+            .is_ok()
+    );
+}
+
+#[test]
+fn strangers_are_refused_and_others_served_on() {
+    let daemon = daemon(World::new(10), LONG);
+    let mut old = Link::new(UnixStream::connect(&daemon.socket).unwrap());
+    old.send(&Hello {
+        magic: MAGIC,
+        version: VERSION + 1,
+    })
+    .unwrap();
+    assert_eq!(old.receive::<Welcome>(soon()).unwrap().version, VERSION);
+    assert!(matches!(old.receive::<FromDaemon>(soon()), Err(LinkError::Closed)));
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &[0; 4],
+        &[0xff; 64],
+        &[9, 0, 0, 0, b'r', b'd', b'b', b'9', 1, 1, 1, 1, 1],
+    ] {
+        let mut stream = UnixStream::connect(&daemon.socket).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(garbage).unwrap();
+        let mut said = Vec::new();
+        // What it has not read when it closes makes a reset of the end.
+        let _ = stream.read_to_end(&mut said);
+        assert!(said.len() < 20, "at most a welcome");
+    }
+    let mut client = Client::open(&daemon);
+    client.link.send(&"not a request, but a frame").unwrap();
+    let Response { id, result } = client.response();
+    assert_eq!((id, result.unwrap_err().code), (0, FailureCode::Protocol));
+    assert!(matches!(client.link.receive::<FromDaemon>(soon()), Err(LinkError::Closed)));
+    assert!(Client::open(&daemon).call(Call::When).is_ok());
+}
+
+#[test]
+fn an_interrupt_arrives_while_a_request_runs() {
+    let daemon = daemon(World::new(50_000_000), LONG);
+    let mut client = Client::open(&daemon);
+    let runs = daemon.host.runs.load(Ordering::SeqCst);
+    let go = client.send(Call::Go { to: Target::End });
+    wait_for("the survey runs", || daemon.host.runs.load(Ordering::SeqCst) > runs + 3);
+    let interrupt = client.send(Call::Interrupt);
+    let mut answers = [client.response(), client.response()];
+    answers.sort_by_key(|r| r.id);
+    assert_eq!(answers[0].id, go);
+    assert_eq!(answers[0].result.as_ref().unwrap_err().code, FailureCode::Interrupted);
+    assert_eq!(
+        answers[1],
+        Response {
+            id: interrupt,
+            result: Ok(Reply::Done)
+        }
+    );
+    assert!(matches!(client.call(Call::When), Ok(Reply::Stopped(s)) if s.time == Time(1)));
+    assert!(matches!(client.call(Call::Step { count: 1, direction: Direction::Forward }), Ok(Reply::Stopped(s)) if s.time == Time(2)));
+    // An evaluation that hangs is stopped the same way.
+    let hang = client.send(Call::Evaluate {
+        source: "hang".into(),
+        frame: 0,
+        deadline_ms: 600_000,
+    });
+    client.send(Call::Interrupt);
+    let mut answers = [client.response(), client.response()];
+    answers.sort_by_key(|r| r.id);
+    assert_eq!(
+        (answers[0].id, answers[0].result.as_ref().unwrap_err().code),
+        (hang, FailureCode::Interrupted)
+    );
+}
+
+#[test]
+fn a_long_request_reports_progress() {
+    let daemon = daemon(World::new(12_000_000), LONG);
+    let mut client = Client::open(&daemon);
+    assert!(client.call(Call::Go { to: Target::End }).is_ok());
+    assert!(!client.progress.is_empty());
+    assert!(client.progress.iter().all(|(done, total)| done <= total));
+    assert!(client.progress.windows(2).all(|w| w[0].0 <= w[1].0));
+}
+
+#[test]
+fn a_client_that_goes_in_the_middle_ends_its_session() {
+    let daemon = daemon(World::new(500_000_000), LONG);
+    let mut client = Client::open(&daemon);
+    client.send(Call::Go { to: Target::End });
+    client.link.shut();
+    wait_for("its processes end", || daemon.host.alive().is_empty());
+}
+
+#[test]
+fn it_ends_when_idle_but_not_before() {
+    let daemon = daemon(World::new(10), Duration::from_millis(50));
+    let client = Client::open(&daemon);
+    drop(client);
+    wait_for("the idle daemon ends", || daemon.thread.is_finished());
+    daemon.thread.join().unwrap();
+    assert!(daemon.host.alive().is_empty());
+    let _ = UnixStream::connect(&daemon.socket).map(|s| s.shutdown(Shutdown::Both));
+}

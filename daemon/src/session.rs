@@ -1,0 +1,271 @@
+//! One client's debugging of one trace: requests in, replies out.
+
+use crate::bookmarks;
+use crate::conditions;
+use crate::costs::Costs;
+use crate::facts::TraceFacts;
+use crate::fault::Fault;
+use crate::host::Host;
+use crate::known::{Known, Progress};
+use crate::placement::{Limits, Placement};
+use crate::progress::Task;
+use crate::slice::Pace;
+use crate::sources::resolve;
+use crate::survey::Survey;
+use crate::survey_file::{self, Found};
+use crate::timeline::Timeline;
+use crate::tree::Tree;
+use rdb_protocol::client::{BreakpointInfo, Call, Change, FailureCode, Reply, Stop, StopReason, TraceInfo};
+use rdb_protocol::{BreakpointPlace, Direction, EventIndex, SourceFile, Time};
+use std::sync::{Arc, Mutex};
+
+/// What a session goes by.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Numbers {
+    /// For checkpoints.
+    pub limits: Limits,
+    /// For runs.
+    pub pace: Pace,
+}
+
+/// An open trace. Dropping it ends all its processes.
+#[derive(Debug)]
+pub(crate) struct Session {
+    // First: it must be over before the rest goes.
+    _survey: Option<Survey>,
+    timeline: Timeline,
+    known: Arc<Known>,
+    facts: TraceFacts,
+    direction: Direction,
+}
+
+impl Session {
+    /// Opens a trace and stands at its first stop point.
+    pub(crate) fn open(facts: TraceFacts, host: Arc<dyn Host>, numbers: Numbers, task: &mut Task<'_>) -> Result<(Session, Stop), Fault> {
+        let found = survey_file::load(&facts.path, facts.key);
+        let known = Arc::new(Known::new(facts.events, found));
+        let tree = Arc::new(Mutex::new(Tree::new(host, Arc::clone(&known), Placement::new(numbers.limits))));
+        let mut timeline = Timeline::new(Arc::clone(&tree), Arc::clone(&known), numbers.pace);
+        retrying(&mut timeline, task, Timeline::open)?;
+        let survey = match timeline.here.location {
+            Some(_) => {
+                Some(Survey::start(tree, Arc::clone(&known), facts.clone(), numbers.pace).map_err(Fault::system("cannot start a thread"))?)
+            }
+            None => {
+                note_empty(&known, &facts);
+                None
+            }
+        };
+        let session = Session {
+            _survey: survey,
+            timeline,
+            known,
+            facts,
+            direction: Direction::Forward,
+        };
+        let stop = session.stop(StopReason::Here);
+        Ok((session, stop))
+    }
+
+    /// Carries out one request.
+    pub(crate) fn call(&mut self, call: Call, task: &mut Task<'_>) -> Result<Reply, Fault> {
+        let _busy = self.known.command();
+        match call {
+            Call::Step { count, direction } => self.moved(direction, task, |t, task| t.step(count, direction, task)),
+            Call::Next { count, direction } => self.framed(direction, task, |t, task| t.next(count, direction, task)),
+            Call::Finish { direction } => self.framed(direction, task, |t, task| t.finish(direction, task)),
+            Call::Until { place, direction } => {
+                let known = self.resolved(place, task)?.known;
+                self.framed(direction, task, |t, task| t.until(known.clone(), direction, task))
+            }
+            Call::Continue {
+                direction: Direction::Forward,
+            } => self.moved(Direction::Forward, task, Timeline::continue_forward),
+            Call::Continue {
+                direction: Direction::Backward,
+            } => self.moved(Direction::Backward, task, Timeline::continue_backward),
+            Call::Go { to } => self.moved(Direction::Forward, task, |t, task| t.go(to, task)),
+            Call::When => {
+                retrying(&mut self.timeline, task, Timeline::look)?;
+                Ok(Reply::Stopped(self.stop(StopReason::Here)))
+            }
+            Call::Break {
+                place,
+                condition,
+                temporary,
+            } => {
+                let mut asked = BreakpointInfo::new(place);
+                (asked.condition, asked.temporary) = (condition, temporary);
+                Ok(Reply::Breakpoints(vec![self.set_breakpoint(asked, task)?]))
+            }
+            Call::Change { id, change } => {
+                if let Change::Condition(Some(condition)) = &change {
+                    self.check_condition(condition, task)?;
+                }
+                match (self.timeline.marks.change(id, &change), id) {
+                    (false, Some(id)) => Err(no_breakpoint(id)),
+                    _ => Ok(Reply::Done),
+                }
+            }
+            Call::Delete { id } => match (self.timeline.marks.remove(id), id) {
+                (false, Some(id)) => Err(no_breakpoint(id)),
+                _ => Ok(Reply::Done),
+            },
+            Call::Breakpoints => Ok(Reply::Breakpoints(self.timeline.marks.infos())),
+            Call::Evaluate {
+                source,
+                frame,
+                deadline_ms,
+            } => retrying(&mut self.timeline, task, |t, task| t.evaluate(&source, frame, deadline_ms, task)).map(Reply::Evaluated),
+            Call::Backtrace { limit } => retrying(&mut self.timeline, task, |t, task| t.backtrace(limit, task)).map(Reply::Frames),
+            Call::Locals { frame } => retrying(&mut self.timeline, task, |t, task| t.locals(frame, task)).map(Reply::Locals),
+            Call::Bookmarks => bookmarks::read(&self.facts.path).map(Reply::Bookmarks),
+            Call::Bookmark { name, time } => bookmarks::change(&self.facts.path, &name, time).map(|()| Reply::Done),
+            Call::Checkpoints => Ok(Reply::Checkpoints(self.timeline.tree().list())),
+            Call::TraceInfo => Ok(Reply::Trace(self.trace_info())),
+            Call::Sources => Ok(Reply::Sources(self.sources(task)?.to_vec())),
+            Call::Open { .. } => Err(Fault::told(
+                FailureCode::Protocol,
+                "a trace is open already; use another connection",
+            )),
+            Call::Interrupt => Ok(Reply::Done),
+        }
+    }
+
+    fn moved<F>(&mut self, direction: Direction, task: &mut Task<'_>, go: F) -> Result<Reply, Fault>
+    where
+        F: FnMut(&mut Timeline, &mut Task<'_>) -> Result<StopReason, Fault>,
+    {
+        let before = self.timeline.here.time;
+        self.timeline.notes.clear();
+        let reason = retrying(&mut self.timeline, task, go)?;
+        // A jump has no direction but the one it turns out to have.
+        self.direction = if reason != StopReason::Go || self.timeline.here.time >= before {
+            direction
+        } else {
+            Direction::Backward
+        };
+        Ok(Reply::Stopped(self.stop(reason)))
+    }
+
+    /// A move that goes by frames: what is returned or raised where it ends is told too.
+    fn framed<F>(&mut self, direction: Direction, task: &mut Task<'_>, go: F) -> Result<Reply, Fault>
+    where
+        F: FnMut(&mut Timeline, &mut Task<'_>) -> Result<StopReason, Fault>,
+    {
+        let mut reply = self.moved(direction, task, go)?;
+        if let Reply::Stopped(stop) = &mut reply {
+            stop.value = retrying(&mut self.timeline, task, Timeline::result)?;
+        }
+        Ok(reply)
+    }
+
+    fn stop(&self, reason: StopReason) -> Stop {
+        let here = self.timeline.here.clone();
+        Stop {
+            reason,
+            time: here.time,
+            location: here.location,
+            breakpoints: here.breakpoints,
+            direction: self.direction,
+            value: None,
+            notes: self.timeline.notes.clone(),
+        }
+    }
+
+    fn set_breakpoint(&mut self, mut asked: BreakpointInfo, task: &mut Task<'_>) -> Result<BreakpointInfo, Fault> {
+        let places = self.resolved(asked.place, task)?;
+        if let Some(condition) = &asked.condition {
+            self.check_condition(condition, task)?;
+        }
+        (asked.place, asked.note) = (places.asked, places.note);
+        Ok(self.timeline.marks.add(asked, places.known))
+    }
+
+    fn check_condition(&mut self, condition: &str, task: &mut Task<'_>) -> Result<(), Fault> {
+        self.timeline.require_stop_points()?;
+        retrying(&mut self.timeline, task, |t, task| {
+            conditions::check(t.at_cursor(task)?, condition, task.interrupt)
+        })
+    }
+
+    /// A place in full, and in the words of replay processes.
+    fn resolved(&mut self, mut asked: BreakpointPlace, task: &mut Task<'_>) -> Result<Places, Fault> {
+        self.timeline.require_stop_points()?;
+        if let (BreakpointPlace::Line { file, .. }, Some(here)) = (&mut asked, &self.timeline.here.location)
+            && file.is_empty()
+        {
+            file.clone_from(&here.file);
+        }
+        let (known, note) = match self.sources(task) {
+            Ok(sources) => (resolve(&asked, &sources, &self.facts.directory)?, None),
+            Err(Fault::Interrupted) => return Err(Fault::Interrupted),
+            // What can be replayed can be searched, even when the whole cannot be seen.
+            Err(fault) => (asked.clone(), Some(format!("not checked: {fault}"))),
+        };
+        Ok(Places { asked, known, note })
+    }
+
+    fn sources(&self, task: &mut Task<'_>) -> Result<Arc<Vec<SourceFile>>, Fault> {
+        self.timeline.require_stop_points()?;
+        self.known.wait(task, |f| f.sources.clone())
+    }
+
+    fn trace_info(&self) -> TraceInfo {
+        let facts = self.known.facts();
+        TraceInfo {
+            path: self.facts.path.display().to_string(),
+            command: self.facts.command.clone(),
+            directory: self.facts.directory.clone(),
+            events: EventIndex(self.facts.events),
+            bytes: self.facts.bytes,
+            ending: self.facts.ending.clone(),
+            last: facts.last,
+            main_done: facts.main_done,
+            surveyed: facts.survey == Progress::Complete,
+            interpreter: facts.interpreter.clone(),
+        }
+    }
+}
+
+/// A place for a breakpoint.
+struct Places {
+    /// For people.
+    asked: BreakpointPlace,
+    /// For replay processes.
+    known: BreakpointPlace,
+    note: Option<String>,
+}
+
+fn no_breakpoint(id: u32) -> Fault {
+    Fault::told(FailureCode::Invalid, format!("there is no breakpoint {id}"))
+}
+
+/// A recording without stop points needs no survey, now or later.
+fn note_empty(known: &Known, facts: &TraceFacts) {
+    let interpreter = known.facts().interpreter.clone();
+    let found = Found {
+        last: Time::BEGIN,
+        main_done: None,
+        interpreter,
+        sources: Vec::new(),
+        costs: Costs::default(),
+    };
+    if known.complete(found.clone()) {
+        let _ = survey_file::save(&facts.path, facts.key, &found);
+    }
+}
+
+/// Tries once more when a replay process died: someone may have killed it, and the next one need not die.
+fn retrying<T, F>(timeline: &mut Timeline, task: &mut Task<'_>, mut go: F) -> Result<T, Fault>
+where
+    F: FnMut(&mut Timeline, &mut Task<'_>) -> Result<T, Fault>,
+{
+    match go(timeline, task) {
+        Err(Fault::Died { origin, .. }) => {
+            timeline.recover(origin);
+            go(timeline, task)
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,176 @@
+//! Moves that go by frames: over calls, out of functions, up to a place. Breakpoints on the way stop them all.
+//!
+//! A move follows one activation, the one stood in. Where that has no further stop point, its caller is followed, and so on
+//! outward.
+
+use crate::ahead::Ahead;
+use crate::behind::Behind;
+use crate::fault::Fault;
+use crate::moves::FIRST;
+use crate::progress::Task;
+use crate::timeline::Timeline;
+use rdb_protocol::client::{FailureCode, StopReason};
+use rdb_protocol::replay::{Follow, Passing};
+use rdb_protocol::{Activation, BreakpointPlace, Direction, StopKind};
+
+/// Callers looked at.
+const MOST_FRAMES: u32 = 64;
+
+impl Timeline {
+    /// `count` stop points of the frame stood in, or of its callers when it has no more.
+    pub(crate) fn next(&mut self, count: u64, direction: Direction, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        self.require_stop_points()?;
+        self.whole(|t| {
+            for _ in 0..count {
+                let reason = match direction {
+                    Direction::Forward => t.next_forward(task)?,
+                    Direction::Backward => t.next_backward(task)?,
+                };
+                if reason != StopReason::Step {
+                    return Ok(reason);
+                }
+            }
+            Ok(StopReason::Step)
+        })
+    }
+
+    /// Forward to where the frame stood in is left; backward to before it was entered.
+    pub(crate) fn finish(&mut self, direction: Direction, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        self.require_stop_points()?;
+        self.whole(|t| {
+            let stack = t.stack(task)?;
+            let leaving = usize::from(t.leaves());
+            match direction {
+                Direction::Forward if stack.len() > leaving + 1 => match t.ahead(follow(stack[leaving], Passing::End), task)? {
+                    Ahead::Breakpoint => Ok(StopReason::Breakpoint),
+                    Ahead::Own => Ok(StopReason::Step),
+                    _ => t.first_of(&stack[leaving + 1..], task),
+                },
+                Direction::Backward if stack.len() > 1 => t.last_or_beginning(&stack[1..], task),
+                _ => Err(Fault::told(FailureCode::Invalid, "No caller.")),
+            }
+        })
+    }
+
+    /// To `place`, but not out of the frame stood in: forward to where it is left, backward to before it was entered.
+    pub(crate) fn until(&mut self, place: BreakpointPlace, direction: Direction, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        self.require_stop_points()?;
+        self.marks.set_until(Some(place));
+        let reason = self.whole(|t| {
+            let stack = t.stack(task)?;
+            match direction {
+                Direction::Forward => {
+                    let bound = stack.get(usize::from(t.leaves())).map(|&a| follow_end(a));
+                    match t.ahead(bound, task)? {
+                        Ahead::Breakpoint => Ok(StopReason::Breakpoint),
+                        Ahead::Own => Ok(StopReason::Step),
+                        Ahead::MainDone(time) => t.arrive_at_main_done(time, task),
+                        Ahead::Nothing | Ahead::Lost => t.arrive_at_end(task),
+                    }
+                }
+                Direction::Backward => match t.behind(stack.first().map(|&a| follow_end(a)), task)? {
+                    Behind::Begun => t.last_or_beginning(&stack[1..], task),
+                    Behind::Nothing => t.beginning(task),
+                    Behind::Breakpoint | Behind::Own => Ok(StopReason::Breakpoint),
+                },
+            }
+        });
+        self.marks.set_until(None);
+        // The place asked for is no breakpoint.
+        Ok(match reason? {
+            StopReason::Breakpoint if self.here.breakpoints.is_empty() => StopReason::Step,
+            reason => reason,
+        })
+    }
+
+    fn next_forward(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        let stack = self.stack(task)?;
+        match &stack[usize::from(self.leaves()).min(stack.len())..] {
+            // Whatever the thread, or another, does next.
+            [] => self.step(1, Direction::Forward, task),
+            rest => self.first_of(rest, task),
+        }
+    }
+
+    fn next_backward(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        let stack = self.stack(task)?;
+        match self.last_of(&stack, task)? {
+            Some(reason) => Ok(reason),
+            None => self.step(1, Direction::Backward, task),
+        }
+    }
+
+    /// The next stop point of the first of these activations that has one.
+    fn first_of(&mut self, stack: &[Activation], task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        let mut main_done = None;
+        for &activation in stack {
+            match self.ahead(follow(activation, Passing::Any), task)? {
+                Ahead::Breakpoint => return Ok(StopReason::Breakpoint),
+                Ahead::Own => return Ok(StopReason::Step),
+                // The caller may have one before that: a generator that nobody asks any more has none.
+                Ahead::MainDone(time) => main_done = Some(time),
+                Ahead::Nothing | Ahead::Lost => {}
+            }
+        }
+        match main_done {
+            Some(time) => self.arrive_at_main_done(time, task),
+            None => self.arrive_at_end(task),
+        }
+    }
+
+    /// The previous stop point of the first of these activations that has one.
+    fn last_of(&mut self, stack: &[Activation], task: &mut Task<'_>) -> Result<Option<StopReason>, Fault> {
+        for &activation in stack {
+            match self.behind(follow(activation, Passing::Any), task)? {
+                Behind::Breakpoint => return Ok(Some(StopReason::Breakpoint)),
+                Behind::Own => return Ok(Some(StopReason::Step)),
+                Behind::Begun | Behind::Nothing => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn last_or_beginning(&mut self, stack: &[Activation], task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        match self.last_of(stack, task)? {
+            Some(reason) => Ok(reason),
+            None => self.beginning(task),
+        }
+    }
+
+    fn beginning(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        self.land(FIRST, task)?;
+        Ok(StopReason::HistoryBegin)
+    }
+
+    /// The activations on the stack, innermost first.
+    fn stack(&mut self, task: &mut Task<'_>) -> Result<Vec<Activation>, Fault> {
+        Ok(self.backtrace(MOST_FRAMES, task)?.into_iter().map(|f| f.activation).collect())
+    }
+
+    /// Whether the stop point stood at is the last of its activation.
+    fn leaves(&self) -> bool {
+        let kind = self.here.location.as_ref().map(|l| l.kind);
+        matches!(kind, Some(StopKind::Return | StopKind::Unwind))
+    }
+
+    /// A move in several parts that fails has not moved at all.
+    fn whole(&mut self, go: impl FnOnce(&mut Timeline) -> Result<StopReason, Fault>) -> Result<StopReason, Fault> {
+        let home = self.here.clone();
+        let result = go(self);
+        if result.is_err() {
+            self.here = home;
+        }
+        result
+    }
+}
+
+fn follow(activation: Activation, passing: Passing) -> Option<Follow> {
+    Some(Follow { activation, passing })
+}
+
+fn follow_end(activation: Activation) -> Follow {
+    Follow {
+        activation,
+        passing: Passing::End,
+    }
+}

@@ -1,0 +1,156 @@
+//! The survey: one pass over the whole recording in the background, counting stop points and leaving checkpoints.
+//!
+//! It stands aside while a command runs, except when the command waits for it.
+
+use crate::facts::TraceFacts;
+use crate::fault::Fault;
+use crate::interrupt::Interrupt;
+use crate::known::{Known, Progress};
+use crate::replay::Process;
+use crate::slice::{Pace, Slicer};
+use crate::survey_file::{Found, save};
+use crate::timeline::check_progress;
+use crate::tree::Tree;
+use rdb_protocol::replay::{Hits, Run, RunEnd};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// A survey under way; ended and waited for when dropped.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    thread: Option<JoinHandle<()>>,
+    interrupt: Arc<Interrupt>,
+    known: Arc<Known>,
+}
+
+impl Survey {
+    /// Starts the pass at the first stop point.
+    pub(crate) fn start(tree: Arc<Mutex<Tree>>, known: Arc<Known>, facts: TraceFacts, pace: Pace) -> io::Result<Survey> {
+        let interrupt = Arc::new(Interrupt::default());
+        let pass = Pass {
+            tree,
+            known: Arc::clone(&known),
+            interrupt: Arc::clone(&interrupt),
+            facts,
+            pace,
+        };
+        let thread = std::thread::Builder::new().name("survey".into()).spawn(move || pass.run())?;
+        Ok(Survey {
+            thread: Some(thread),
+            interrupt,
+            known,
+        })
+    }
+}
+
+impl Drop for Survey {
+    fn drop(&mut self) {
+        self.known.close();
+        self.interrupt.close();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Pass {
+    tree: Arc<Mutex<Tree>>,
+    known: Arc<Known>,
+    interrupt: Arc<Interrupt>,
+    facts: TraceFacts,
+    pace: Pace,
+}
+
+impl Pass {
+    fn run(&self) {
+        let mut deaths = 0;
+        let mut place = None;
+        loop {
+            let fault = match self.pass() {
+                Ok(()) | Err(Fault::Interrupted) => return,
+                Err(fault) => fault,
+            };
+            let Fault::Died { origin, .. } = fault else {
+                return self.known.fail(fault.into());
+            };
+            self.tree().recover(origin);
+            let frontier = Some(self.known.facts().costs.frontier());
+            deaths = if place == frontier { deaths + 1 } else { 1 };
+            place = frontier;
+            // Someone may have killed the runner; but what dies twice at one place would die for ever.
+            if deaths > 1 {
+                self.known.fail(fault.into());
+                if !self.known.second_chance() {
+                    return;
+                }
+                deaths = 0;
+            }
+        }
+    }
+
+    /// From the last checkpoint to the end.
+    fn pass(&self) -> Result<(), Fault> {
+        let frontier = match self.known.facts() {
+            facts if facts.survey == Progress::Complete => crate::moves::FIRST,
+            facts => facts.costs.frontier().max(crate::moves::FIRST),
+        };
+        let mut runner = self.tree().copy_for(frontier)?;
+        let mut slicer = Slicer::new(self.pace);
+        while self.known.turn() {
+            if self.slice(&mut runner, &mut slicer)? {
+                return self.finish(&mut runner);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this was the last.
+    fn slice(&self, runner: &mut Process, slicer: &mut Slicer) -> Result<bool, Fault> {
+        let before = runner.position().clone();
+        let (time, event) = slicer.bounds(&before, None);
+        let began = Instant::now();
+        let stopped = runner.run(
+            Run {
+                until_time: Some(time),
+                until_event: Some(event),
+                hits: Hits::Ignore,
+            },
+            &self.interrupt,
+        )?;
+        let took = began.elapsed();
+        check_progress(&before, &stopped, time)?;
+        slicer.learn(took);
+        self.known.extend(&before, &stopped.position, took);
+        self.known.note(&stopped);
+        if stopped.end == RunEnd::Goal {
+            let cost = self.known.cost(stopped.position.time);
+            self.tree().offer(runner, cost)?;
+        }
+        Ok(stopped.end == RunEnd::End)
+    }
+
+    fn finish(&self, runner: &mut Process) -> Result<(), Fault> {
+        let (sources, interpreter) = (runner.sources()?, runner.interpreter()?);
+        let found = {
+            let facts = self.known.facts();
+            Found {
+                last: runner.position().time,
+                main_done: facts.main_done,
+                interpreter,
+                sources,
+                costs: facts.costs.clone(),
+            }
+        };
+        if self.known.complete(found.clone()) {
+            // A trace that cannot be written to is surveyed at each open.
+            let _ = save(&self.facts.path, self.facts.key, &found);
+        }
+        Ok(())
+    }
+
+    fn tree(&self) -> MutexGuard<'_, Tree> {
+        self.tree.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,234 @@
+//! Root and checkpoints of one session: the processes that never run, only bear copies.
+
+use crate::fault::{CheckpointId, Fault};
+use crate::host::Host;
+use crate::known::{Known, Progress};
+use crate::memory::pss_kib;
+use crate::placement::{Placement, Spot};
+use crate::replay::Process;
+use rdb_protocol::client::CheckpointInfo;
+use rdb_protocol::{EventIndex, Position, Time};
+use std::sync::Arc;
+
+/// After so many new checkpoints the memory of all is measured anew: what they share changes as others come and go.
+const MEASURE_EVERY: usize = 8;
+
+/// A paused copy.
+#[derive(Debug)]
+struct Checkpoint {
+    id: CheckpointId,
+    process: Process,
+    cost: u64,
+    pss_kib: u64,
+    pinned: bool,
+}
+
+/// The tree. Ascending by position.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    host: Arc<dyn Host>,
+    known: Arc<Known>,
+    root: Option<Process>,
+    checkpoints: Vec<Checkpoint>,
+    placement: Placement,
+    last_id: CheckpointId,
+    since_measured: usize,
+    cursor: u64,
+}
+
+impl Tree {
+    /// With no process yet; the root is started when first needed.
+    pub(crate) fn new(host: Arc<dyn Host>, known: Arc<Known>, placement: Placement) -> Tree {
+        Tree {
+            host,
+            known,
+            root: None,
+            checkpoints: Vec::new(),
+            placement,
+            last_id: 0,
+            since_measured: 0,
+            cursor: 0,
+        }
+    }
+
+    /// The time from which a copy that can go to stop point `time` would start.
+    pub(crate) fn start_for(&self, time: Time) -> Time {
+        self.checkpoints
+            .iter()
+            .rfind(|c| c.process.serves(time))
+            .map_or(Time::BEGIN, |c| c.process.position().time)
+    }
+
+    /// A copy of the nearest process that can go to stop point `time`.
+    pub(crate) fn copy_for(&mut self, time: Time) -> Result<Process, Fault> {
+        self.copy(|p| p.serves(time))
+    }
+
+    /// A copy of the nearest process that has not passed stop point `time` nor stands there.
+    pub(crate) fn copy_before(&mut self, time: Time) -> Result<Process, Fault> {
+        self.copy(|p| p.position().time < time)
+    }
+
+    fn copy(&mut self, fits: impl Fn(&Process) -> bool) -> Result<Process, Fault> {
+        let mut refused = false;
+        let mut dead_roots = 0;
+        loop {
+            match self.try_copy(&fits) {
+                Err(Fault::Refused(reason)) if !refused => {
+                    refused = true;
+                    self.fork_refused(&reason);
+                }
+                // It ran nothing, so someone killed it: the next one will do.
+                Err(Fault::Died {
+                    origin: Some(id),
+                    last_words,
+                }) => {
+                    eprintln!("rdbd: checkpoint {id} died while paused: {last_words}");
+                    self.checkpoints.retain(|c| c.id != id);
+                }
+                Err(Fault::Died { origin: None, .. }) if dead_roots < 2 => {
+                    dead_roots += 1;
+                    self.root = None;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn try_copy(&mut self, fits: &impl Fn(&Process) -> bool) -> Result<Process, Fault> {
+        if let Some(checkpoint) = self.checkpoints.iter_mut().rfind(|c| fits(&c.process)) {
+            checkpoint.process.set_origin(Some(checkpoint.id));
+            return checkpoint.process.fork();
+        }
+        if self.root.is_none() {
+            self.root = Some(Process::root(&self.host)?);
+        }
+        // Just made when it was not there.
+        let root = self.root.as_mut().ok_or_else(|| Fault::Garbled("no root".to_string()))?;
+        root.fork()
+    }
+
+    /// Leaves a checkpoint where `runner` stands, if placement wants one there. A refused fork is no failure.
+    pub(crate) fn offer(&mut self, runner: &mut Process, cost: u64) -> Result<(), Fault> {
+        if self.placement.wants(&self.spots(), cost, self.window(cost)) {
+            self.keep(runner, cost, false)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves a checkpoint where `runner` stands. A refused fork is no failure.
+    pub(crate) fn keep(&mut self, runner: &mut Process, cost: u64, pinned: bool) -> Result<(), Fault> {
+        let at = order(runner.position());
+        let place = self.checkpoints.partition_point(|c| order(c.process.position()) < at);
+        if self.checkpoints.get(place).is_some_and(|c| order(c.process.position()) == at) {
+            return Ok(());
+        }
+        let process = match runner.fork() {
+            Ok(process) => process,
+            Err(Fault::Refused(reason)) => {
+                self.fork_refused(&reason);
+                return Ok(());
+            }
+            Err(fault) => return Err(fault),
+        };
+        self.last_id += 1;
+        let pss_kib = pss_kib(process.body().pid()).unwrap_or(0);
+        self.checkpoints.insert(
+            place,
+            Checkpoint {
+                id: self.last_id,
+                process,
+                cost,
+                pss_kib,
+                pinned,
+            },
+        );
+        self.since_measured += 1;
+        if self.since_measured >= MEASURE_EVERY {
+            self.measure();
+        }
+        self.trim(cost);
+        Ok(())
+    }
+
+    /// Costs at which a seek from `from` to `target` should leave checkpoints.
+    pub(crate) fn near(&self, from: u64, target: u64) -> Vec<u64> {
+        self.placement.near(from, target)
+    }
+
+    /// Where the cursor is: checkpoints before it are dear.
+    pub(crate) fn set_cursor(&mut self, cost: u64) {
+        self.cursor = cost;
+    }
+
+    /// After a death: drops what died, and the checkpoint the dead one was copied from.
+    pub(crate) fn recover(&mut self, origin: Option<CheckpointId>) {
+        eprintln!(
+            "rdbd: a replay process died; it came from {}",
+            origin.map_or("the root".to_string(), |id| format!("checkpoint {id}"))
+        );
+        self.checkpoints.retain(|c| c.process.body().alive() && Some(c.id) != origin);
+        if origin.is_none() || self.root.as_ref().is_some_and(|r| !r.body().alive()) {
+            self.root = None;
+        }
+    }
+
+    /// As a client wants them, measured now.
+    pub(crate) fn list(&self) -> Vec<CheckpointInfo> {
+        let root = self.root.iter().map(|r| (r.position(), r.body().pid()));
+        let others = self.checkpoints.iter().map(|c| (c.process.position(), c.process.body().pid()));
+        root.chain(others)
+            .map(|(p, pid)| CheckpointInfo {
+                time: p.time,
+                event: p.event,
+                pid,
+                pss_kib: pss_kib(pid),
+            })
+            .collect()
+    }
+
+    fn measure(&mut self) {
+        self.since_measured = 0;
+        for checkpoint in &mut self.checkpoints {
+            checkpoint.pss_kib = pss_kib(checkpoint.process.body().pid()).unwrap_or(checkpoint.pss_kib);
+        }
+    }
+
+    fn trim(&mut self, reached: u64) {
+        let (window, total) = (self.window(reached), self.known.facts().costs.total().max(reached));
+        for victim in self.placement.victims(&self.spots(), self.cursor, window, total).into_iter().rev() {
+            self.checkpoints.remove(victim);
+        }
+    }
+
+    fn fork_refused(&mut self, reason: &str) {
+        eprintln!("rdbd: with {} checkpoints: {reason}", self.checkpoints.len());
+        self.placement.fork_failed(self.checkpoints.len());
+        self.trim(0);
+    }
+
+    fn window(&self, reached: u64) -> u64 {
+        let facts = self.known.facts();
+        self.placement
+            .window(facts.costs.total().max(reached), facts.survey == Progress::Complete)
+    }
+
+    fn spots(&self) -> Vec<Spot> {
+        let mut highest = 0;
+        // Costs noted at different moments may contradict the order by a hair.
+        let ascending = |c: &Checkpoint| {
+            highest = c.cost.max(highest);
+            Spot {
+                cost: highest,
+                pss_kib: c.pss_kib,
+                pinned: c.pinned,
+            }
+        };
+        self.checkpoints.iter().map(ascending).collect()
+    }
+}
+
+/// A process between stop points is after the one it passed.
+fn order(position: &Position) -> (Time, bool, EventIndex) {
+    (position.time, position.location.is_none(), position.event)
+}

@@ -1,0 +1,36 @@
+//! Builds the agent image with a nested cargo and hands its path to `lib.rs`.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+fn main() {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let root = here.parent().expect("embed lies in the workspace");
+    for room in ["agent/src", "agent/Cargo.toml", "agent/image", "protocol/src", "trace/src"] {
+        println!("cargo::rerun-if-changed={}", root.join(room).display());
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let status = Command::new(env::var_os("CARGO").expect("cargo sets it"))
+        .args(["build", "--release", "--locked", "--target", "x86_64-unknown-none", "--manifest-path"])
+        .arg(root.join("agent/image/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(out.join("image"))
+        .env(
+            "RUSTFLAGS",
+            // Fixed address far above 4 GiB: position-independent code, linked without relocations, because nothing could apply them.
+            "-Crelocation-model=pic -Ccode-model=small -Clink-arg=--image-base=0x600000000000 -Clink-arg=-no-pie -Cforce-frame-pointers=yes",
+        )
+        // Clippy leaks its wrapper into nested builds, and the encoded flags outrank RUSTFLAGS.
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
+        .env_remove("RUSTC_WRAPPER")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .status();
+    match status {
+        Ok(s) if s.success() => {}
+        Ok(s) => panic!("building the agent image failed ({s}); is the target installed? rustup target add x86_64-unknown-none"),
+        Err(e) => panic!("cannot run cargo for the agent image: {e}"),
+    }
+    let image = out.join("image/x86_64-unknown-none/release/rdb-agent-image");
+    println!("cargo::rustc-env=RDB_AGENT_IMAGE={}", image.display());
+}

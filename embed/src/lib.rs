@@ -1,0 +1,43 @@
+//! The agent image as bytes, and the way to run it.
+//!
+//! Both programs need it: `rdbctl` to record, `rdbd` to replay. It runs from a sealed memory file, so a user installs two
+//! programs and nothing is searched for.
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+/// The agent: a static ELF executable for a fixed address.
+pub static IMAGE: &[u8] = include_bytes!(env!("RDB_AGENT_IMAGE"));
+
+/// A memory file with the agent in it, sealed, closed on exec.
+#[derive(Debug)]
+pub struct Agent {
+    fd: OwnedFd,
+}
+
+impl Agent {
+    /// Makes the memory file.
+    ///
+    /// # Errors
+    /// What the kernel says (`memfd_create(2)`, `write(2)`).
+    pub fn new() -> io::Result<Agent> {
+        let fd = memfd_create(c"rdb-agent", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+        let mut file = File::from(fd);
+        file.write_all(IMAGE)?;
+        fcntl(
+            &file,
+            FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL),
+        )?;
+        Ok(Agent { fd: file.into() })
+    }
+
+    /// The path to execute (`std::process::Command::new`); valid while `self` lives, in this process and its children.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.fd.as_raw_fd()))
+    }
+}

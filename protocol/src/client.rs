@@ -1,0 +1,407 @@
+//! The client link: `rdbctl` (or any front end) to `rdbd`.
+//!
+//! The first frame of a client is [`Hello`]; the daemon answers with [`Welcome`] and closes the connection when the versions
+//! differ. Then the client sends [`Request`]s; each gets exactly one [`Response`] with its id, and
+//! [`Notification`]s may come in between. One request runs at a time per connection, except [`Call::Interrupt`], which may be sent
+//! while another runs and makes that one end with [`FailureCode::Interrupted`], the cursor where it was.
+
+use crate::common::{BreakpointPlace, Direction, EventIndex, Frame, Location, SourceFile, Time, Variable};
+use crate::replay::Interpreter;
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Version of this link. Changed whenever a frame's meaning changes.
+pub const VERSION: u32 = 2;
+
+/// First four bytes of [`Hello`]: refuses strangers before any decoding of theirs matters.
+pub const MAGIC: [u8; 4] = *b"rdb1";
+
+/// First frame of a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`MAGIC`].
+    pub magic: [u8; 4],
+    /// [`VERSION`] of the client.
+    pub version: u32,
+}
+
+/// First frame of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// [`VERSION`] of the daemon. The connection is closed when it differs from the client's.
+    pub version: u32,
+    /// The daemon's process id.
+    pub pid: i32,
+}
+
+/// One request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Chosen by the client, given back in the response.
+    pub id: u64,
+    /// What is asked.
+    pub call: Call,
+}
+
+/// Where to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    /// To a stop point.
+    Time(Time),
+    /// To the first stop point.
+    Start,
+    /// To the last.
+    End,
+    /// To this part of the whole, in thousandths (`go 50%` is 500).
+    Permille(u16),
+}
+
+/// What can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Call {
+    /// Open a session on a trace (absolute path); must come first, once. Reply: [`Reply::Opened`].
+    Open {
+        /// Trace directory.
+        trace: String,
+    },
+    /// Move by `count` stop points. Reply: [`Reply::Stopped`].
+    Step {
+        /// How many, at least 1.
+        count: u64,
+        /// Which way.
+        direction: Direction,
+    },
+    /// Move by `count` stop points of the frame stood in, over the calls it makes; when it has no more, of its caller. Reply:
+    /// [`Reply::Stopped`].
+    Next {
+        /// How many, at least 1.
+        count: u64,
+        /// Which way.
+        direction: Direction,
+    },
+    /// Move out of the frame stood in: to where it is left, or back to its call. Reply: [`Reply::Stopped`].
+    Finish {
+        /// Which way.
+        direction: Direction,
+    },
+    /// Move to a place, but not out of the frame stood in. Reply: [`Reply::Stopped`].
+    Until {
+        /// Where; an empty file means the current one.
+        place: BreakpointPlace,
+        /// Which way.
+        direction: Direction,
+    },
+    /// Move to the next breakpoint hit that way. Reply: [`Reply::Stopped`].
+    Continue {
+        /// Which way.
+        direction: Direction,
+    },
+    /// Jump. Reply: [`Reply::Stopped`].
+    Go {
+        /// Where.
+        to: Target,
+    },
+    /// Where are we? Reply: [`Reply::Stopped`] with [`StopReason::Here`].
+    When,
+    /// Set a breakpoint. Reply: [`Reply::Breakpoints`] with the new one alone.
+    Break {
+        /// Where; an empty file in [`BreakpointPlace::Line`] means the current one.
+        place: BreakpointPlace,
+        /// An expression that must hold there.
+        condition: Option<String>,
+        /// Delete it when it stops a move.
+        temporary: bool,
+    },
+    /// Change one breakpoint, or all. Reply: [`Reply::Done`].
+    Change {
+        /// Its number; `None` changes all.
+        id: Option<u32>,
+        /// What.
+        change: Change,
+    },
+    /// Delete one breakpoint, or all. Reply: [`Reply::Done`].
+    Delete {
+        /// Its number; `None` deletes all.
+        id: Option<u32>,
+    },
+    /// All breakpoints. Reply: [`Reply::Breakpoints`].
+    Breakpoints,
+    /// Evaluate in a probe. Reply: [`Reply::Evaluated`].
+    Evaluate {
+        /// Expression or statement.
+        source: String,
+        /// Frame, 0 the innermost.
+        frame: u32,
+        /// Milliseconds before the probe is killed; 0 for the default (5 s).
+        deadline_ms: u32,
+    },
+    /// The stack. Reply: [`Reply::Frames`].
+    Backtrace {
+        /// Most frames to give.
+        limit: u32,
+    },
+    /// Local variables. Reply: [`Reply::Locals`].
+    Locals {
+        /// Frame, 0 the innermost.
+        frame: u32,
+    },
+    /// Bookmarks. Reply: [`Reply::Bookmarks`].
+    Bookmarks,
+    /// Set a bookmark, or remove it; they are kept beside the trace. Reply: [`Reply::Done`].
+    Bookmark {
+        /// Its name: letters, digits, `_` and `-`, not beginning with a digit.
+        name: String,
+        /// When; `None` removes it.
+        time: Option<Time>,
+    },
+    /// Checkpoints. Reply: [`Reply::Checkpoints`].
+    Checkpoints,
+    /// Facts about trace and session. Reply: [`Reply::Trace`].
+    TraceInfo,
+    /// Source files with breakable lines and functions (waits for the survey). Reply: [`Reply::Sources`].
+    Sources,
+    /// Abort the running request. Reply: [`Reply::Done`]; the aborted one fails with [`FailureCode::Interrupted`].
+    Interrupt,
+}
+
+/// A change of a breakpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Another condition, or none.
+    Condition(Option<String>),
+    /// So many hits are passed over from now on, in either direction.
+    Ignore(u64),
+    /// Whether it takes part.
+    Enabled(bool),
+}
+
+/// A moment with a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bookmark {
+    /// Its name.
+    pub name: String,
+    /// When.
+    pub time: Time,
+}
+
+/// Why the cursor stands where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// A breakpoint.
+    Breakpoint,
+    /// The step is done.
+    Step,
+    /// The jump is done.
+    Go,
+    /// Nothing moved: the answer to [`Call::When`].
+    Here,
+    /// The main module is done.
+    MainDone,
+    /// Nothing earlier is recorded.
+    HistoryBegin,
+    /// Nothing later is recorded.
+    HistoryEnd,
+}
+
+impl StopReason {
+    /// The name used in `--json` output (DESIGN §6, snake case).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            StopReason::Breakpoint => "breakpoint",
+            StopReason::Step => "step",
+            StopReason::Go => "go",
+            StopReason::Here => "here",
+            StopReason::MainDone => "main_done",
+            StopReason::HistoryBegin => "history_begin",
+            StopReason::HistoryEnd => "history_end",
+        }
+    }
+}
+
+/// A stop as clients see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// Why.
+    pub reason: StopReason,
+    /// When.
+    pub time: Time,
+    /// Where; `None` when the program has no stop point here (an empty history).
+    pub location: Option<Location>,
+    /// Breakpoints hit here, ascending (whatever the reason).
+    pub breakpoints: Vec<u32>,
+    /// Direction of the move that led here.
+    pub direction: Direction,
+    /// After a move that goes by frames, at a return or an unwinding: the value returned or the exception, where it could be had.
+    pub value: Option<String>,
+    /// What else there is to say: conditions that failed.
+    pub notes: Vec<String>,
+}
+
+/// A breakpoint as clients see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakpointInfo {
+    /// Its number, from 1.
+    pub id: u32,
+    /// Where.
+    pub place: BreakpointPlace,
+    /// Whether anything matches it, as far as is known.
+    pub note: Option<String>,
+    /// An expression that must hold there.
+    pub condition: Option<String>,
+    /// Whether it takes part.
+    pub enabled: bool,
+    /// Whether it is deleted when it stops a move.
+    pub temporary: bool,
+    /// Searches that came to it, its condition holding.
+    pub hits: u64,
+    /// So many hits are passed over from now on.
+    pub ignore: u64,
+}
+
+impl BreakpointInfo {
+    /// A plain one, without a number yet.
+    #[must_use]
+    pub fn new(place: BreakpointPlace) -> BreakpointInfo {
+        BreakpointInfo {
+            id: 0,
+            place,
+            note: None,
+            condition: None,
+            enabled: true,
+            temporary: false,
+            hits: 0,
+            ignore: 0,
+        }
+    }
+}
+
+/// A checkpoint as clients see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointInfo {
+    /// Stop points passed.
+    pub time: Time,
+    /// Events passed.
+    pub event: EventIndex,
+    /// Process id.
+    pub pid: i32,
+    /// Proportional set size in KiB, when it could be read.
+    pub pss_kib: Option<u64>,
+}
+
+/// Facts about a trace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceInfo {
+    /// Its directory.
+    pub path: String,
+    /// The recorded command.
+    pub command: Vec<String>,
+    /// The directory it ran in.
+    pub directory: String,
+    /// Events recorded.
+    pub events: EventIndex,
+    /// Bytes of the event log.
+    pub bytes: u64,
+    /// How the recording ended, one phrase.
+    pub ending: String,
+    /// Last stop point, once the survey knows.
+    pub last: Option<Time>,
+    /// Time at which the main module was done, once known.
+    pub main_done: Option<Time>,
+    /// Whether the survey is complete.
+    pub surveyed: bool,
+    /// The interpreter.
+    pub interpreter: Interpreter,
+}
+
+/// What is replied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// The session is open, standing at the first stop point.
+    Opened(Stop),
+    /// The cursor's new place.
+    Stopped(Stop),
+    /// Breakpoints.
+    Breakpoints(Vec<BreakpointInfo>),
+    /// The value.
+    Evaluated(crate::replay::Evaluated),
+    /// The stack.
+    Frames(Vec<Frame>),
+    /// The variables.
+    Locals(Vec<Variable>),
+    /// The bookmarks, by time.
+    Bookmarks(Vec<Bookmark>),
+    /// The checkpoints.
+    Checkpoints(Vec<CheckpointInfo>),
+    /// The trace.
+    Trace(TraceInfo),
+    /// The sources.
+    Sources(Vec<SourceFile>),
+}
+
+/// What kind of failure; stable, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureCode {
+    /// The trace is missing, damaged, or of another version.
+    Trace,
+    /// No source-level travel for this program.
+    NoStopPoints,
+    /// Out of range, or not breakable, or no such thing.
+    Invalid,
+    /// Aborted by [`Call::Interrupt`]; nothing moved.
+    Interrupted,
+    /// The replay differs from the recording.
+    Divergence,
+    /// A replay process died; nothing is lost, try again.
+    ReplayDied,
+    /// A probe exceeded its deadline.
+    Deadline,
+    /// The request makes no sense now (no session, second open).
+    Protocol,
+    /// The daemon failed.
+    Internal,
+}
+
+/// A request that could not be carried out. The cursor has not moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// For programs.
+    pub code: FailureCode,
+    /// For people: one line, what is wrong, where, what to do.
+    pub text: String,
+}
+
+/// The answer to one request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    /// The request's id.
+    pub id: u64,
+    /// Its outcome.
+    pub result: Result<Reply, Failure>,
+}
+
+/// Something the daemon says unasked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Notification {
+    /// A long request is under way: times searched so far, of `total`.
+    Progress {
+        /// Done so far, in stop points.
+        done: u64,
+        /// Out of, in stop points.
+        total: u64,
+    },
+}
+
+/// What the daemon sends after [`Welcome`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromDaemon {
+    /// An answer.
+    Response(Response),
+    /// News.
+    Notification(Notification),
+}

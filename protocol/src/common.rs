@@ -1,0 +1,142 @@
+//! Words both links share: time, position, places in source.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Ordinal of a stop point, counted over all threads from 1. Zero is the moment before the first.
+///
+/// Opaque to clients: it is ordered and printable, no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Time(pub u64);
+
+impl Time {
+    /// The moment before the first stop point.
+    pub const BEGIN: Time = Time(0);
+}
+
+impl core::fmt::Display for Time {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Ordinal of an event in the trace (a record of the trace, never a user-interface event).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EventIndex(pub u64);
+
+impl core::fmt::Display for EventIndex {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which way to travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Direction {
+    /// Towards the end of the recording.
+    Forward,
+    /// Towards its beginning.
+    Backward,
+}
+
+/// What a stop point is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum StopKind {
+    /// The start of an executed source line, loop re-entry included. Shown `>`.
+    Line,
+    /// A frame is about to return a value. Shown `<<`.
+    Return,
+    /// A generator or coroutine is about to yield. Shown `<<`.
+    Yield,
+    /// An exception is about to leave a frame. Shown `!!`.
+    Unwind,
+}
+
+/// Where the program stands, as its source names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// The file name as the program knows it (CPython: `co_filename`); may be relative to the recorded directory.
+    pub file: String,
+    /// Line, from 1. Zero where the interpreter gives none.
+    pub line: u32,
+    /// Qualified function name (CPython 3.11+: `co_qualname`).
+    pub function: String,
+    /// What kind of stop point this is.
+    pub kind: StopKind,
+    /// The thread that stands here: its ordinal in the recording, the first being 0.
+    pub thread: u32,
+}
+
+/// A place in the recording: how far a replay process has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Stop points passed, the one stood at included.
+    pub time: Time,
+    /// Events passed.
+    pub event: EventIndex,
+    /// The stop point stood at; `None` between stop points (before the first, or stopped at an event).
+    pub location: Option<Location>,
+}
+
+/// One activation of a function: opaque, and the same in every replay of a recording. Another activation may bear its name after
+/// its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Activation {
+    /// Its frame.
+    pub frame: u64,
+    /// The code it executes.
+    pub code: u64,
+}
+
+/// One frame of a backtrace, innermost first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// File name as the program knows it.
+    pub file: String,
+    /// Line, from 1; zero where unknown.
+    pub line: u32,
+    /// Qualified function name.
+    pub function: String,
+    /// Which activation of that function.
+    pub activation: Activation,
+}
+
+/// A local variable as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value as the interpreter represents it, cut to a readable length.
+    pub value: String,
+    /// Whether it is a parameter of the function.
+    pub argument: bool,
+}
+
+/// What a breakpoint asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum BreakpointPlace {
+    /// Each time this line starts, in every file whose path ends in `file` (whole components, case-insensitive).
+    Line {
+        /// Path suffix.
+        file: String,
+        /// Line, from 1.
+        line: u32,
+    },
+    /// Each entry of every function of this name, plain or qualified.
+    Function {
+        /// The name.
+        name: String,
+    },
+}
+
+/// A source file the program ran, as far as a replay has seen it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// File name as the program knows it.
+    pub file: String,
+    /// Lines a breakpoint can stand on, ascending.
+    pub lines: Vec<u32>,
+    /// Functions: qualified name and first line.
+    pub functions: Vec<(String, u32)>,
+}

@@ -1,0 +1,220 @@
+//! The replay link: `rdbd` to one replay process.
+//!
+//! A replay process waits for an [`Order`], carries it out, sends exactly one [`Answer`], and waits again. A process
+//! killed or gone closes its socket. There is no cancellation: a runner is disposable and is killed.
+//!
+//! A new process says nothing by itself: the root, started as `agent replay TRACE FD`, and every copy made by
+//! [`Order::Fork`] first wait for an order.
+
+use crate::common::{Activation, BreakpointPlace, EventIndex, Frame, Position, SourceFile, Time, Variable};
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// What the daemon asks of a replay process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// Make a copy of yourself, as a child of the daemon (`CLONE_PARENT`). The frame carries one socket (SCM_RIGHTS), the
+    /// copy's link. Answer (from the original): [`Answer::Forked`].
+    Fork,
+    /// Replace the breakpoints. Answer: [`Answer::Done`].
+    Breakpoints(Vec<Breakpoint>),
+    /// Follow this activation, or none, in later runs. Answer: [`Answer::Done`].
+    Follow(Option<Follow>),
+    /// Run forward. Answer: [`Answer::Stopped`] or [`Answer::Diverged`].
+    Run(Run),
+    /// Where do you stand, and which breakpoints stand there? Answer: [`Answer::Stopped`] with [`RunEnd::Goal`].
+    Where,
+    /// The stack of the thread stood in, innermost first, at most `limit` frames. Reads only. Answer: [`Answer::Frames`].
+    Backtrace {
+        /// Most frames to give.
+        limit: u32,
+    },
+    /// All source files seen so far. Answer: [`Answer::Sources`].
+    Sources,
+    /// Facts about the interpreter. Answer: [`Answer::Interpreter`].
+    Interpreter,
+    /// Only in a throw-away copy: evaluate in frame `frame` (0 innermost). Answer: [`Answer::Evaluated`]; the process
+    /// may only be killed after it. The daemon sets the deadline and kills a process that exceeds it.
+    Evaluate {
+        /// Expression or statement.
+        source: String,
+        /// Frame, 0 the innermost.
+        frame: u32,
+    },
+    /// Only in a throw-away copy, standing at a return or an unwinding: the value returned, or the exception. Answer:
+    /// [`Answer::Evaluated`].
+    Result,
+    /// Only in a throw-away copy: the local variables of a frame. Answer: [`Answer::Locals`].
+    Locals {
+        /// Frame, 0 the innermost.
+        frame: u32,
+    },
+}
+
+/// A breakpoint as a replay process knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breakpoint {
+    /// The user's number.
+    pub id: u32,
+    /// Where.
+    pub place: BreakpointPlace,
+}
+
+/// An activation to follow: its own stop points count as hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follow {
+    /// Which.
+    pub activation: Activation,
+    /// Which of its stop points.
+    pub passing: Passing,
+}
+
+/// Stop points of a followed activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Passing {
+    /// All, but for yields that only hand through what an inner `await` or `yield from` waits for.
+    Any,
+    /// Its return or unwinding.
+    End,
+}
+
+/// How far to run. The first goal reached ends the run; the end of the trace always does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Stop at this stop point. A time already passed is answered at once, without running.
+    pub until_time: Option<Time>,
+    /// Stop before this event if no stop point came first.
+    pub until_event: Option<EventIndex>,
+    /// What to do with breakpoints on the way.
+    pub hits: Hits,
+}
+
+/// What to do with breakpoint hits during a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hits {
+    /// Run through.
+    Ignore,
+    /// Stop at the first.
+    Stop,
+    /// Run through, remembering the last one strictly before the goal; it is given in [`Stopped::last_hit`].
+    Last,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunEnd {
+    /// A goal was reached.
+    Goal,
+    /// A breakpoint was hit ([`Hits::Stop`]).
+    Breakpoint,
+    /// A stop point of the followed activation's own ([`Hits::Stop`]); breakpoints may lie there too.
+    Own,
+    /// The program's main module is done (interpreter shutdown begins); said once, after the last stop point before it, and only
+    /// in a run with [`Hits::Stop`].
+    MainDone,
+    /// The recording ends here: the program exited, was killed, or the trace is cut off.
+    End,
+}
+
+/// A breakpoint hit on the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hit {
+    /// When.
+    pub time: Time,
+    /// Which breakpoints, ascending.
+    pub breakpoints: Vec<u32>,
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// Why.
+    pub end: RunEnd,
+    /// Where.
+    pub position: Position,
+    /// Breakpoints hit at this very stop point, ascending.
+    pub breakpoints: Vec<u32>,
+    /// Whether this very stop point is the followed activation's own.
+    pub own: bool,
+    /// With [`Hits::Last`]: the last hit strictly before the position.
+    pub last_hit: Option<Hit>,
+    /// The last stop point of the followed activation's own, strictly before the position; after it has begun, if it has.
+    pub last_own: Option<Time>,
+    /// An activation of that name has begun during this run.
+    pub begun: bool,
+    /// Time at which the main module was done, once known.
+    pub main_done: Option<Time>,
+}
+
+/// A replay that no longer follows the recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// At which event.
+    pub event: EventIndex,
+    /// In which thread.
+    pub thread: u32,
+    /// What the trace says.
+    pub expected: String,
+    /// What the replay did.
+    pub actual: String,
+}
+
+/// What stop points the recorded program has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Interpreter {
+    /// None seen yet.
+    Unknown,
+    /// Stop points work.
+    Ready {
+        /// For instance `CPython 3.11`.
+        name: String,
+    },
+    /// An interpreter was found but source-level travel is not available for it.
+    Unsupported {
+        /// One line: name, version, build id, and why.
+        reason: String,
+    },
+}
+
+/// An evaluation's outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evaluated {
+    /// False: the code raised, was refused or could not be compiled; `text` says so.
+    pub ok: bool,
+    /// `repr` of the value (empty for a statement), or the error.
+    pub text: String,
+    /// What the code printed.
+    pub output: String,
+}
+
+/// What a replay process answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// Carried out.
+    Done,
+    /// The copy's process id.
+    Forked {
+        /// Process id, in the daemon's namespace.
+        pid: i32,
+    },
+    /// A run's end, or the present position.
+    Stopped(Stopped),
+    /// The replay differs from the recording; this process is of no further use.
+    Diverged(Divergence),
+    /// The stack.
+    Frames(Vec<Frame>),
+    /// The sources.
+    Sources(Vec<SourceFile>),
+    /// The interpreter.
+    Interpreter(Interpreter),
+    /// The value.
+    Evaluated(Evaluated),
+    /// The variables.
+    Locals(Vec<Variable>),
+    /// The order could not be carried out; one line.
+    Failed {
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}

@@ -1,0 +1,14 @@
+//! End to end: real interpreters, real sockets, the programs a user installs.
+
+#![allow(missing_docs, unreachable_pub)]
+
+mod daemon;
+mod faults;
+mod interrupts;
+mod native;
+mod programs;
+mod recording;
+mod stepping;
+mod support;
+mod terminal;
+mod travel;

@@ -1,0 +1,348 @@
+//! Moves by frames, against a reference: one linear run gives all stop points with their stacks; where a move must lead is then
+//! arithmetic.
+
+use super::support::{Sandbox, program, travelling};
+use super::travel::last_time;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// A stop point of the reference.
+struct Stand {
+    /// The activations on the stack, innermost first: numbers that are used once.
+    stack: Vec<usize>,
+    kind: String,
+    /// It only hands through what an inner `await` or `yield from` waits for.
+    suspension: bool,
+}
+
+impl Stand {
+    fn leaves(&self) -> bool {
+        self.kind == "return" || self.kind == "unwind"
+    }
+}
+
+struct Reference {
+    stands: Vec<Stand>,
+    main_done: u64,
+}
+
+/// Where a move leads, and the reason told.
+type Place = (u64, &'static str);
+
+impl Reference {
+    fn new(sandbox: &mut Sandbox, trace: &Path) -> Reference {
+        let last = last_time(sandbox, trace);
+        let source = std::fs::read_to_string(program("frames.py")).unwrap();
+        let source: Vec<&str> = source.lines().collect();
+        let mut script = vec!["go start".to_string(), "c".into(), "go start".into(), "bt".into()];
+        (1..last).for_each(|_| script.extend(["step".to_string(), "bt".into()]));
+        let answers = sandbox.batch(trace, &script);
+        let main_done = answers[1]["time"].as_u64().unwrap();
+        assert_eq!(answers[1]["stop"]["reason"], "main_done");
+        let mut ids = Identities::default();
+        let stands = answers[2..]
+            .chunks(2)
+            .map(|pair| ids.stand(&pair[0]["stop"], &pair[1]["frames"], &source));
+        Reference {
+            stands: stands.collect(),
+            main_done,
+        }
+    }
+
+    fn last(&self) -> u64 {
+        self.stands.len() as u64
+    }
+
+    fn at(&self, time: u64) -> &Stand {
+        &self.stands[usize::try_from(time).unwrap() - 1]
+    }
+
+    fn own(&self, time: u64, activation: usize) -> bool {
+        let stand = self.at(time);
+        stand.stack.first() == Some(&activation) && !stand.suspension
+    }
+
+    fn ahead(&self, here: u64, stack: &[usize]) -> Place {
+        let bound = if here < self.main_done { self.main_done } else { self.last() };
+        let found = stack.iter().find_map(|&id| (here + 1..=bound).find(|&t| self.own(t, id)));
+        match found {
+            Some(time) => (time, "step"),
+            None if here < self.main_done => (self.main_done, "main_done"),
+            None => (self.last(), "history_end"),
+        }
+    }
+
+    fn behind(&self, here: u64, stack: &[usize]) -> Option<Place> {
+        let found = stack.iter().find_map(|&id| (1..here).rev().find(|&t| self.own(t, id)));
+        found.map(|time| (time, "step"))
+    }
+
+    /// `None`: the move is refused.
+    fn expected(&self, here: u64, command: &str) -> Option<Place> {
+        let stand = self.at(here);
+        let rest = &stand.stack[usize::from(stand.leaves())..];
+        Some(match command {
+            "next" if rest.is_empty() && here == self.last() => (here, "history_end"),
+            "next" if rest.is_empty() => (here + 1, "step"),
+            "next" => self.ahead(here, rest),
+            "bnext" => self
+                .behind(here, &stand.stack)
+                .unwrap_or(if here > 1 { (here - 1, "step") } else { (1, "history_begin") }),
+            "finish" => {
+                let callers = rest.get(1..).filter(|c| !c.is_empty())?;
+                let bound = if here < self.main_done { self.main_done } else { self.last() };
+                let left = (here + 1..=bound).find(|&t| self.own(t, rest[0]) && self.at(t).leaves());
+                left.map_or_else(|| self.ahead(here, callers), |t| (t, "step"))
+            }
+            _ => {
+                let callers = stand.stack.get(1..).filter(|c| !c.is_empty())?;
+                self.behind(here, callers).unwrap_or((1, "history_begin"))
+            }
+        })
+    }
+}
+
+/// Tells activations apart that bear the same name one after the other.
+#[derive(Default)]
+struct Identities {
+    live: HashMap<String, usize>,
+    last: usize,
+    /// The line each function of the program begins with.
+    first_lines: HashMap<String, u64>,
+}
+
+impl Identities {
+    fn stand(&mut self, stop: &Value, frames: &Value, source: &[&str]) -> Stand {
+        let kind = stop["kind"].as_str().unwrap().to_owned();
+        let frames = frames.as_array().unwrap();
+        if self.begins(stop) {
+            self.live.remove(frames[0]["id"].as_str().unwrap());
+        }
+        let stack = frames.iter().map(|f| self.number(f["id"].as_str().unwrap())).collect();
+        let ours = stop["file"].as_str().unwrap().ends_with("frames.py");
+        let text = usize::try_from(stop["line"].as_u64().unwrap())
+            .unwrap()
+            .checked_sub(1)
+            .map_or("", |l| source.get(l).copied().unwrap_or(""));
+        let suspension = kind == "yield" && ours && (text.contains("await ") || text.contains("yield from"));
+        let stand = Stand { stack, kind, suspension };
+        if stand.leaves() {
+            self.live.remove(frames[0]["id"].as_str().unwrap());
+        }
+        stand
+    }
+
+    /// Functions of the program never come back to the line they begin with.
+    fn begins(&mut self, stop: &Value) -> bool {
+        let function = stop["function"].as_str().unwrap();
+        if !stop["file"].as_str().unwrap().ends_with("frames.py") || function.contains('<') || stop["kind"] != "line" {
+            return false;
+        }
+        let line = stop["line"].as_u64().unwrap();
+        *self.first_lines.entry(function.to_owned()).or_insert(line) == line
+    }
+
+    fn number(&mut self, id: &str) -> usize {
+        if let Some(&known) = self.live.get(id) {
+            return known;
+        }
+        self.last += 1;
+        self.live.insert(id.to_owned(), self.last);
+        self.last
+    }
+}
+
+#[test]
+fn moves_by_frames_agree_with_a_linear_run() {
+    for python in travelling() {
+        let mut sandbox = Sandbox::new();
+        let (path, file) = (python.path.display().to_string(), program("frames.py").display().to_string());
+        let trace = sandbox.record("trace", &[&path, &file]).trace;
+        let reference = Reference::new(&mut sandbox, &trace);
+        let mut wanted = Vec::new();
+        // Every third keeps the test short; which third differs from interpreter to interpreter.
+        for here in (1 + u64::from(python.version.1) % 3..=reference.last()).step_by(3) {
+            for command in ["next", "bnext", "finish", "bfinish"] {
+                wanted.push((here, command, reference.expected(here, command)));
+            }
+        }
+        let script: Vec<String> = wanted.iter().flat_map(|w| [format!("go {}", w.0), w.1.to_string()]).collect();
+        let answers = sandbox.batch(&trace, &script);
+        for (pair, (here, command, want)) in answers.chunks(2).zip(&wanted) {
+            let got = &pair[1];
+            let what = format!("{path}: {command} from {here} of {}: {} led to {got}", reference.last(), pair[0]);
+            match want {
+                Some((time, reason)) => {
+                    assert_eq!(
+                        (got["time"].as_u64(), got["stop"]["reason"].as_str()),
+                        (Some(*time), Some(*reason)),
+                        "{what}"
+                    );
+                }
+                None => assert_eq!(got["error"]["text"], "No caller.", "{what}"),
+            }
+        }
+    }
+}
+
+/// Runs commands in a recording of `frames.py`.
+fn walk(python: &super::support::Python, commands: &[&str]) -> Vec<Value> {
+    let mut sandbox = Sandbox::new();
+    let (path, file) = (python.path.display().to_string(), program("frames.py").display().to_string());
+    let trace = sandbox.record("trace", &[&path, &file]).trace;
+    let script: Vec<String> = commands.iter().map(|c| (*c).to_owned()).collect();
+    sandbox.batch(&trace, &script)
+}
+
+#[test]
+fn values_returned_and_raised_are_shown() {
+    for python in travelling() {
+        let a = walk(
+            python,
+            &[
+                "tbreak fib",
+                "c",
+                "finish",
+                "finish",
+                "tbreak failing if n == 0",
+                "c",
+                "finish",
+                "bfinish",
+                "go start",
+                "tbreak count",
+                "c",
+                "finish",
+            ],
+        );
+        let name = python.path.display();
+        assert_eq!(a[2]["stop"]["value"], "3", "{name}: {}", a[2]);
+        assert!(a[2]["text"].as_str().unwrap().ends_with("\nreturned 3"), "{}", a[2]);
+        assert_eq!(a[3]["error"]["text"], "No caller.", "{}", a[3]);
+        assert_eq!(
+            (&a[6]["stop"]["kind"], &a[6]["stop"]["value"]),
+            (&"unwind".into(), &"KeyError('bottom')".into()),
+            "{name}"
+        );
+        assert_eq!(
+            (&a[7]["stop"]["function"], &a[7]["stop"]["line"]),
+            (&"catching".into(), &58.into()),
+            "{}",
+            a[7]
+        );
+        assert_eq!(
+            (&a[11]["stop"]["kind"], &a[11]["stop"]["value"]),
+            (&"return".into(), &"None".into()),
+            "{}",
+            a[11]
+        );
+    }
+}
+
+#[test]
+fn breakpoints_with_conditions_both_ways() {
+    for python in travelling() {
+        let a = walk(
+            python,
+            &[
+                "b fib if n == 0",         // 0
+                "c",                       // 1
+                "print n",                 // 2
+                "c",                       // 3
+                "bc",                      // 4
+                "info b",                  // 5
+                "condition 1 nnn",         // 6
+                "c",                       // 7
+                "c",                       // 8
+                "condition 1 n == 1 or ]", // 9
+                "go start",                // 10
+                "condition 1 n == 1",      // 11
+                "ignore 1 2",              // 12
+                "c",                       // 13
+                "disable 1",               // 14
+                "c",                       // 15
+                "enable",                  // 16
+                "bc",                      // 17
+                "until frames.py:19",      // 18
+                "c",                       // 19
+            ],
+        );
+        let name = python.path.display();
+        assert_eq!(a[2]["text"], "0", "{name}");
+        assert!(a[3]["time"].as_u64() > a[1]["time"].as_u64(), "{name}");
+        assert_eq!(a[4]["time"], a[1]["time"], "{name}");
+        assert_eq!(a[5]["text"], "   1  at each entry of fib if n == 0   (hit 3 times)");
+        assert_eq!(a[7]["stop"]["breakpoints"], serde_json::json!([1]));
+        assert!(
+            a[7]["stop"]["notes"][0]
+                .as_str()
+                .unwrap()
+                .contains("NameError: name 'nnn' is not defined"),
+            "{}",
+            a[7]
+        );
+        assert_eq!(a[8]["stop"]["reason"], "main_done", "told once: {}", a[8]);
+        assert!(
+            a[9]["error"]["text"].as_str().unwrap().contains("cannot be compiled: SyntaxError"),
+            "{}",
+            a[9]
+        );
+        assert_eq!(a[13]["stop"]["reason"], "breakpoint");
+        assert_eq!(a[15]["stop"]["reason"], "main_done");
+        assert_eq!(a[17]["stop"]["breakpoints"], serde_json::json!([1]), "{}", a[17]);
+        assert_eq!(a[18]["stop"]["reason"], "step", "{}", a[18]);
+    }
+}
+
+#[test]
+fn frames_bookmarks_and_undo() {
+    let python = travelling().next().unwrap();
+    let a = walk(
+        python,
+        &[
+            "b fib if n == 1",     // 0
+            "c",                   // 1
+            "up",                  // 2
+            "print n",             // 3
+            "args",                // 4
+            "down",                // 5
+            "locals",              // 6
+            "down",                // 7
+            "frame 99",            // 8
+            "mark here-1",         // 9
+            "step 3",              // 10
+            "n",                   // 11
+            "undo",                // 12
+            "undo",                // 13
+            "go end",              // 14
+            "go here-1",           // 15
+            "info marks",          // 16
+            "go nowhere",          // 17
+            "info functions fib",  // 18
+            "info line 7",         // 19
+            "info sources frames", // 20
+        ],
+    );
+    assert_eq!(
+        (&a[3]["text"], &a[4]["text"], &a[6]["text"]),
+        (&"2".into(), &"n = 2".into(), &"n = 1".into())
+    );
+    assert!(a[2]["text"].as_str().unwrap().starts_with("frame 1: File"), "{}", a[2]);
+    assert_eq!(a[7]["error"]["text"], "this is the innermost frame already");
+    assert!(
+        a[8]["error"]["text"]
+            .as_str()
+            .unwrap()
+            .starts_with("there is no frame 99: the outermost is frame "),
+        "{}",
+        a[8]
+    );
+    assert_eq!(a[12]["time"], a[10]["time"]);
+    for at_mark in [&a[13], &a[15]] {
+        assert_eq!(at_mark["time"], a[1]["time"]);
+    }
+    assert_eq!(a[16]["text"].as_str().unwrap().trim(), format!("{}  here-1", a[1]["time"]));
+    assert_eq!(a[17]["error"]["code"], "unknown");
+    assert!(a[18]["text"].as_str().unwrap().contains("      5  fib"), "{}", a[18]);
+    assert!(a[19]["text"].as_str().unwrap().contains("breakable") && a[20]["text"].as_str().unwrap().contains("frames.py"));
+}

@@ -1,0 +1,241 @@
+//! What all rooms need: a sandbox with its own daemon, the interpreters, records, batches.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rdb_trace::{End, Header};
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Every wait ends here.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Waits for a condition; false when the deadline came first.
+pub fn wait_until(mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + DEADLINE;
+    while Instant::now() < end {
+        if condition() {
+            return true;
+        }
+        std::thread::yield_now();
+    }
+    condition()
+}
+
+/// A CPython found on this machine.
+#[derive(Clone, Debug)]
+pub struct Python {
+    pub path: PathBuf,
+    pub version: (u32, u32, u32),
+}
+
+impl Python {
+    /// Whether this version has stop points.
+    pub fn travels(&self) -> bool {
+        self.version.0 == 3 && (11..=13).contains(&self.version.1)
+    }
+}
+
+/// All CPython 3 found: the system's and pyenv's. Named on standard error, once.
+pub fn pythons() -> &'static [Python] {
+    static FOUND: OnceLock<Vec<Python>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let mut paths = vec![PathBuf::from("/usr/bin/python3")];
+        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+        let root = std::env::var_os("PYENV_ROOT").map_or_else(|| home.join(".pyenv"), PathBuf::from);
+        let mut versions: Vec<PathBuf> = fs::read_dir(root.join("versions"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|e| e.path().join("bin/python3"))
+            .collect();
+        versions.sort();
+        paths.extend(versions);
+        let found: Vec<Python> = paths
+            .iter()
+            .filter_map(|p| version(p).map(|version| Python { path: p.clone(), version }))
+            .collect();
+        let names: Vec<String> = found
+            .iter()
+            .map(|p| {
+                format!(
+                    "{} ({}.{}.{}{})",
+                    p.path.display(),
+                    p.version.0,
+                    p.version.1,
+                    p.version.2,
+                    if p.travels() { "" } else { ", recording only" }
+                )
+            })
+            .collect();
+        // Not through the print macros: those are captured.
+        let _ = writeln!(std::io::stderr(), "interpreters: {}", names.join(", "));
+        found
+    })
+}
+
+/// Those with stop points.
+pub fn travelling() -> impl Iterator<Item = &'static Python> {
+    pythons().iter().filter(|p| p.travels())
+}
+
+fn version(path: &Path) -> Option<(u32, u32, u32)> {
+    let out = Command::new(path)
+        .args(["-c", "import sys; print(*sys.version_info[:3])"])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(out.stdout).ok()?;
+    let mut n = text.split_whitespace().map(|w| w.parse().ok());
+    let version = (n.next()??, n.next()??, n.next()??);
+    (version.0 == 3).then_some(version)
+}
+
+/// The folder of test programs.
+pub fn program(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(name)
+}
+
+/// A place of its own: data directory, runtime directory, and a daemon that ends with it.
+pub struct Sandbox {
+    pub dir: TempDir,
+    daemon: Option<Child>,
+}
+
+impl Sandbox {
+    pub fn new() -> Sandbox {
+        let dir = tempfile::Builder::new().prefix("rdb-e2e").tempdir().unwrap();
+        fs::create_dir(dir.path().join("run")).unwrap();
+        Sandbox { dir, daemon: None }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env("XDG_DATA_HOME", self.path("data"))
+            .env("XDG_RUNTIME_DIR", self.path("run"))
+            .env("RDB_RDBD", env!("CARGO_BIN_EXE_rdbd"))
+            .env_remove("PYTHONHASHSEED")
+    }
+
+    /// `rdbctl` with arguments to be added.
+    pub fn rdbctl(&self) -> Command {
+        let mut c = Command::new(env!("CARGO_BIN_EXE_rdbctl"));
+        self.environment(&mut c);
+        c.stdin(Stdio::null());
+        c
+    }
+
+    /// Starts the sandbox's daemon, if none runs.
+    pub fn daemon(&mut self) -> u32 {
+        if let Some(d) = &self.daemon {
+            return d.id();
+        }
+        let mut c = Command::new(env!("CARGO_BIN_EXE_rdbd"));
+        self.environment(&mut c);
+        let child = c.arg("--foreground").stdin(Stdio::null()).spawn().unwrap();
+        let id = child.id();
+        self.daemon = Some(child);
+        let socket = self.path("run/rdb/rdbd.sock");
+        assert!(
+            wait_until(|| std::os::unix::net::UnixStream::connect(&socket).is_ok()),
+            "the daemon does not answer"
+        );
+        id
+    }
+
+    /// Ends the daemon with a signal and reaps it.
+    pub fn end_daemon(&mut self, signal: Signal) -> Option<std::process::ExitStatus> {
+        let mut d = self.daemon.take()?;
+        let _ = kill(Pid::from_raw(d.id().cast_signed()), signal);
+        Some(d.wait().unwrap())
+    }
+
+    /// Records a command; asserts that all of it is in the trace.
+    pub fn record(&self, name: &str, command: &[&str]) -> Recorded {
+        let trace = self.path(name);
+        let out = self
+            .rdbctl()
+            .args(["record", "-q", "--verify-every", "500", "-o"])
+            .arg(&trace)
+            .arg("--")
+            .args(command)
+            .current_dir(self.dir.path())
+            .output()
+            .unwrap();
+        let header = header(&trace);
+        assert!(
+            matches!(header.end, End::Exited(_)),
+            "{command:?}: {} ({})",
+            header.end,
+            text(&out.stderr)
+        );
+        Recorded { trace, out }
+    }
+
+    /// Replays the trace with every hash checked, without stop points and with them.
+    pub fn verify(&self, trace: &Path) {
+        for stops in [false, true] {
+            let out = self
+                .rdbctl()
+                .arg("verify")
+                .arg(trace)
+                .args(stops.then_some("--stop-points"))
+                .output()
+                .unwrap();
+            assert!(out.status.success(), "verify, stop points {stops}: {}", text(&out.stderr));
+        }
+    }
+
+    /// Runs commands; gives one JSON object for each.
+    pub fn batch(&mut self, trace: &Path, commands: &[String]) -> Vec<Value> {
+        self.daemon();
+        let mut child = self
+            .rdbctl()
+            .arg("batch")
+            .arg(trace)
+            .args(["--json", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let script = commands.join("\n") + "\n";
+        let writer = std::thread::spawn(move || input.write_all(script.as_bytes()));
+        let out = child.wait_with_output().unwrap();
+        let _ = writer.join().unwrap();
+        let lines: Vec<Value> = text(&out.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        assert_eq!(lines.len(), commands.len(), "{}: {}", trace.display(), text(&out.stderr));
+        lines
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.end_daemon(Signal::SIGTERM);
+    }
+}
+
+/// A recording and what the program said.
+pub struct Recorded {
+    pub trace: PathBuf,
+    pub out: Output,
+}
+
+/// A trace's header.
+pub fn header(trace: &Path) -> Header {
+    Header::read(&fs::read(trace.join("events")).unwrap()).unwrap()
+}
+
+/// Bytes as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,145 @@
+//! The prompt on a real pseudo-terminal: what a person sees and types.
+
+use super::support::{Sandbox, program, wait_until};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// A program on a terminal of its own, made by script(1).
+struct Terminal {
+    child: Child,
+    keys: ChildStdin,
+    screen: Arc<Mutex<String>>,
+    seen: usize,
+}
+
+impl Terminal {
+    fn replay(sandbox: &Sandbox, trace: &Path) -> Terminal {
+        let rdbctl = sandbox.rdbctl();
+        let line = format!("stty cols 150 && {} replay {}", rdbctl.get_program().display(), trace.display());
+        let mut command = std::process::Command::new("script");
+        for (name, value) in rdbctl.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let mut child = command
+            .args(["-qfec", &line, "/dev/null"])
+            .env("TERM", "xterm-256color")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let keys = child.stdin.take().unwrap();
+        let mut output = child.stdout.take().unwrap();
+        let screen = Arc::new(Mutex::new(String::new()));
+        let writer = Arc::clone(&screen);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(n @ 1..) = output.read(&mut bytes) {
+                writer.lock().unwrap().push_str(&plain(&bytes[..n]));
+            }
+        });
+        Terminal {
+            child,
+            keys,
+            screen,
+            seen: 0,
+        }
+    }
+
+    /// Waits until this appears after what was expected before.
+    fn expect(&mut self, text: &str) {
+        let mut found = None;
+        wait_until(|| {
+            found = self.screen.lock().unwrap()[self.seen..].find(text);
+            found.is_some()
+        });
+        let screen = self.screen.lock().unwrap().clone();
+        match found {
+            Some(at) => self.seen += at + text.len(),
+            None => panic!(
+                "{text:?} never came; the screen after {} bytes: {:?}",
+                self.seen,
+                &screen[self.seen..]
+            ),
+        }
+    }
+
+    fn keys(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    fn end(mut self) {
+        drop(self.keys);
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+/// Text without control sequences.
+fn plain(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    let text = String::from_utf8_lossy(bytes);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\x1b' => {
+                if chars.next_if(|c| matches!(c, '[' | '?')).is_some() {
+                    while chars.next().is_some_and(|c| !c.is_ascii_alphabetic()) {}
+                }
+            }
+            '\r' => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[test]
+fn a_session_at_the_prompt() {
+    let mut sandbox = Sandbox::new();
+    let trace = sandbox
+        .record("trace", &["/usr/bin/python3", &program("objects.py").display().to_string()])
+        .trace;
+    sandbox.daemon();
+    let mut t = Terminal::replay(&sandbox, &trace);
+    t.expect("objects.py\", line 1 in <module>");
+    t.expect("(1)$ ");
+    t.keys("break failing\r");
+    t.expect("Breakpoint 1");
+    t.keys("continue\r");
+    t.expect("Hit breakpoint 1");
+    t.expect(">      try:");
+    t.keys("print n\r");
+    t.expect("3\n");
+    // An empty line repeats the last command.
+    t.keys("continue\r");
+    t.expect("Hit breakpoint 1");
+    t.keys("\r");
+    t.expect("Hit breakpoint 1");
+    t.keys("print n\r");
+    t.expect("5\n");
+    t.keys("bc\r");
+    t.expect("Reverse-hit breakpoint 1");
+    // History: the arrow brings the command back.
+    t.keys("\x1b[A\x1b[A\r");
+    t.expect("0\n");
+    // Completion.
+    t.keys("backt\t\r");
+    t.expect("in <module>:");
+    t.keys("nonsense\r");
+    t.expect("unknown command 'nonsense'");
+    // Ctrl-C ends a print that would never end; the time is the old one.
+    t.keys("print while True: pass\r");
+    t.expect("while True: pass\n");
+    t.keys("\x03");
+    t.expect("$ ");
+    t.keys("print n * 7\r");
+    t.expect("0\n");
+    t.keys("\x04");
+    t.end();
+}

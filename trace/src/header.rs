@@ -1,0 +1,218 @@
+//! The header page of `events`. Magic and version are fixed bytes, read before anything else is believed.
+
+/// Bytes of the header: one page, so that records start page-aligned.
+pub const HEADER_SIZE: usize = 4096;
+/// First eight bytes.
+pub const MAGIC: [u8; 8] = *b"RDBTRACE";
+/// Version of the whole format. Any change of meaning bumps it.
+pub const VERSION: u32 = 2;
+
+/// Byte offset of each field. All are naturally aligned, so that the writer may update them in place.
+pub mod offset {
+    /// `[u8; 8]`: [`super::MAGIC`].
+    pub const MAGIC: usize = 0;
+    /// `u32`: [`super::VERSION`].
+    pub const VERSION: usize = 8;
+    /// `u32`: which of the trace's streams this is (one per recorded process); 0 is the first.
+    pub const STREAM: usize = 12;
+    /// `u64`: bytes of whole records after the header. Written after each record.
+    pub const COMMITTED: usize = 16;
+    /// `u64`: records in those bytes.
+    pub const EVENTS: usize = 24;
+    /// `u32`: how the recording ended, see [`super::End`].
+    pub const END: usize = 32;
+    /// `u32`: exit status or signal number.
+    pub const END_VALUE: usize = 36;
+    /// `u32`: events between memory hashes; 0 for none.
+    pub const VERIFY_EVERY: usize = 40;
+    /// `u64`: start of the recording, nanoseconds since 1970.
+    pub const STARTED: usize = 48;
+}
+
+/// How a recording ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// No end was written: the program was killed by SIGKILL, or is still running.
+    Open,
+    /// `exit_group` with this status.
+    Exited(u32),
+    /// Killed by this signal.
+    Signalled(u32),
+    /// The disk was full: the program went on, the recording did not.
+    DiskFull,
+    /// Something happened that cannot be recorded (the value is the system call number); the program went on.
+    Unsupported(u32),
+}
+
+impl End {
+    /// As the two header words.
+    #[must_use]
+    pub fn words(self) -> (u32, u32) {
+        match self {
+            End::Open => (0, 0),
+            End::Exited(v) => (1, v),
+            End::Signalled(v) => (2, v),
+            End::DiskFull => (3, 0),
+            End::Unsupported(v) => (4, v),
+        }
+    }
+
+    fn from_words(kind: u32, value: u32) -> Option<End> {
+        Some(match kind {
+            0 => End::Open,
+            1 => End::Exited(value),
+            2 => End::Signalled(value),
+            3 => End::DiskFull,
+            4 => End::Unsupported(value),
+            _ => return None,
+        })
+    }
+}
+
+impl core::fmt::Display for End {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            End::Open => f.write_str("cut off (the program was killed, or still runs)"),
+            End::Exited(v) => write!(f, "exited with status {v}"),
+            End::Signalled(v) => write!(f, "killed by signal {v}"),
+            End::DiskFull => f.write_str("cut off: the disk was full; the program went on unrecorded"),
+            End::Unsupported(v) => write!(
+                f,
+                "cut off at system call {v}, which cannot be recorded; the program went on unrecorded"
+            ),
+        }
+    }
+}
+
+/// Why bytes are not a header of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderError {
+    /// Shorter than a header.
+    Short,
+    /// Not a trace.
+    Magic,
+    /// A trace of this other version.
+    Version(u32),
+    /// A field makes no sense.
+    Corrupt,
+}
+
+impl core::fmt::Display for HeaderError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            HeaderError::Short => f.write_str("too short to be a trace; it was cut off before anything was recorded"),
+            HeaderError::Magic => f.write_str("not an rdb trace"),
+            HeaderError::Version(v) => write!(
+                f,
+                "trace format {v}, this rdb reads format {VERSION}; open it with the rdb that recorded it"
+            ),
+            HeaderError::Corrupt => f.write_str("the trace header is corrupt"),
+        }
+    }
+}
+
+impl core::error::Error for HeaderError {}
+
+/// A header, read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Which stream.
+    pub stream: u32,
+    /// Bytes of whole records after the header, as far as the file has them.
+    pub committed: u64,
+    /// The file ends before the last whole record does: it was truncated after it was written.
+    pub torn: bool,
+    /// Records.
+    pub events: u64,
+    /// How the recording ended.
+    pub end: End,
+    /// Events between memory hashes; 0 for none.
+    pub verify_every: u32,
+    /// Start, nanoseconds since 1970.
+    pub started: u64,
+}
+
+impl Header {
+    /// Reads the header of a whole log.
+    ///
+    /// # Errors
+    /// [`HeaderError`]; a log shorter than [`Header::committed`] says is no error (it was truncated: the whole records that
+    /// are there count).
+    pub fn read(log: &[u8]) -> Result<Header, HeaderError> {
+        if log.len() < HEADER_SIZE {
+            return Err(if log.len() >= 8 && log[..8] != MAGIC {
+                HeaderError::Magic
+            } else {
+                HeaderError::Short
+            });
+        }
+        if log[..8] != MAGIC {
+            return Err(HeaderError::Magic);
+        }
+        let version = u32_at(log, offset::VERSION);
+        if version != VERSION {
+            return Err(HeaderError::Version(version));
+        }
+        let end = End::from_words(u32_at(log, offset::END), u32_at(log, offset::END_VALUE)).ok_or(HeaderError::Corrupt)?;
+        let committed = u64_at(log, offset::COMMITTED);
+        if !committed.is_multiple_of(8) {
+            return Err(HeaderError::Corrupt);
+        }
+        let present = (log.len() - HEADER_SIZE) as u64;
+        Ok(Header {
+            stream: u32_at(log, offset::STREAM),
+            committed: committed.min(present),
+            torn: committed > present,
+            events: u64_at(log, offset::EVENTS),
+            end,
+            verify_every: u32_at(log, offset::VERIFY_EVERY),
+            started: u64_at(log, offset::STARTED),
+        })
+    }
+
+    /// A fresh header page.
+    #[must_use]
+    pub fn page(verify_every: u32, started: u64) -> [u8; HEADER_SIZE] {
+        let mut page = [0; HEADER_SIZE];
+        page[..8].copy_from_slice(&MAGIC);
+        page[offset::VERSION..offset::VERSION + 4].copy_from_slice(&VERSION.to_le_bytes());
+        page[offset::VERIFY_EVERY..offset::VERIFY_EVERY + 4].copy_from_slice(&verify_every.to_le_bytes());
+        page[offset::STARTED..offset::STARTED + 8].copy_from_slice(&started.to_le_bytes());
+        page
+    }
+}
+
+fn u32_at(b: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]])
+}
+
+fn u64_at(b: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(b, at)) | u64::from(u32_at(b, at + 4)) << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trip_and_refusals() {
+        let page = Header::page(7, 9);
+        let h = Header::read(&page).unwrap();
+        assert_eq!((h.verify_every, h.started, h.end, h.committed), (7, 9, End::Open, 0));
+        assert_eq!(Header::read(&page[..100]), Err(HeaderError::Short));
+        assert_eq!(Header::read(b"not a trace at all"), Err(HeaderError::Magic));
+        let mut other = page;
+        other[offset::VERSION] = 99;
+        assert_eq!(Header::read(&other), Err(HeaderError::Version(99)));
+        let mut odd = page;
+        odd[offset::END] = 77;
+        assert_eq!(Header::read(&odd), Err(HeaderError::Corrupt));
+    }
+
+    #[test]
+    fn truncated_log_counts_what_is_there() {
+        let mut page = Header::page(0, 0);
+        page[offset::COMMITTED..offset::COMMITTED + 8].copy_from_slice(&4096u64.to_le_bytes());
+        assert_eq!(Header::read(&page).unwrap().committed, 0);
+    }
+}
