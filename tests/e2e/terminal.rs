@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// A program on a terminal of its own, made by script(1).
 struct Terminal {
@@ -17,7 +18,7 @@ struct Terminal {
 impl Terminal {
     fn replay(sandbox: &Sandbox, trace: &Path) -> Terminal {
         let rdbctl = sandbox.rdbctl();
-        let line = format!("stty cols 150 && {} replay {}", rdbctl.get_program().display(), trace.display());
+        let line = format!("stty cols 150 noflsh; exec {} replay {}", rdbctl.get_program().display(), trace.display());
         let mut command = std::process::Command::new("script");
         for (name, value) in rdbctl.get_envs() {
             match value {
@@ -74,9 +75,25 @@ impl Terminal {
         self.keys.flush().unwrap();
     }
 
+    /// Presses keys until this appears. Once is not enough: a key pressed before the line editor has left the terminal's raw mode
+    /// is a character for the next line, not a signal.
+    fn press_until(&mut self, keys: &str, text: &str) {
+        let mut next = Instant::now();
+        wait_until(|| {
+            if next <= Instant::now() {
+                self.keys(keys);
+                next += Duration::from_millis(200);
+            }
+            self.screen.lock().unwrap()[self.seen..].contains(text)
+        });
+        self.expect(text);
+    }
+
+    /// Waits for the end. The keyboard stays open until then: script(1) answers its end of input by ending the terminal.
     fn end(mut self) {
-        drop(self.keys);
-        assert!(self.child.wait().unwrap().success());
+        let status = self.child.wait().unwrap();
+        let screen = self.screen.lock().unwrap();
+        assert!(status.success(), "{status}, and the screen: {:?}", &screen[self.seen..]);
     }
 }
 
@@ -136,8 +153,7 @@ fn a_session_at_the_prompt() {
     // Ctrl-C ends a print that would never end; the time is the old one.
     t.keys("print while True: pass\r");
     t.expect("while True: pass\n");
-    t.keys("\x03");
-    t.expect("$ ");
+    t.press_until("\x03", "interrupted");
     t.keys("print n * 7\r");
     t.expect("0\n");
     t.keys("\x04");

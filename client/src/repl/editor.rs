@@ -39,16 +39,23 @@ impl Completer for Completion {
     }
 }
 
-/// Reads and carries out lines until the user leaves.
-pub(super) fn run(mut prompt: Prompt, history: &Path) -> Result<(), Fault> {
+/// Reads and carries out lines until the user leaves. `watch` sets up what Ctrl-C does to a running command.
+pub(super) fn run(
+    mut prompt: Prompt,
+    history: &Path,
+    watch: impl FnOnce() -> Result<(), Fault>,
+) -> Result<(), Fault> {
     let broken = |e: ReadlineError| Fault::new(format!("cannot read from the terminal: {e}"));
     let config = Config::builder()
         .completion_type(CompletionType::List)
         .auto_add_history(true)
         .build();
     let mut editor: Editor<Completion, FileHistory> = Editor::with_config(config).map_err(broken)?;
+    // After the editor, which takes SIGINT for itself when it is made: a handler set later stands, and calls the editor's.
+    watch()?;
     // A first start has no history, and one that cannot be read is worth no word.
     let _ = editor.load_history(history);
+    let interrupter = prompt.debugger().session_mut().interrupter();
     io::stdout().lock().write_all(prompt.debugger().describe_here().as_bytes())?;
     let prompt = Rc::new(RefCell::new(prompt));
     editor.set_helper(Some(Completion {
@@ -57,16 +64,18 @@ pub(super) fn run(mut prompt: Prompt, history: &Path) -> Result<(), Fault> {
     }));
     loop {
         let text = prompt.borrow().text();
+        // The editor leaves raw mode before it hands the line over: a Ctrl-C in between is meant for the command, too.
+        interrupter.busy();
         match editor.readline(&text) {
             Ok(line) => {
-                if prompt
+                let left = prompt
                     .borrow_mut()
-                    .line(&line, &mut io::stdout().lock(), &mut io::stderr().lock())?
-                {
+                    .line(&line, &mut io::stdout().lock(), &mut io::stderr().lock())?;
+                if left {
                     break;
                 }
             }
-            Err(ReadlineError::Interrupted) => {}
+            Err(ReadlineError::Interrupted | ReadlineError::Signal(_)) => {}
             Err(ReadlineError::Eof) => break,
             Err(e) => return Err(broken(e)),
         }

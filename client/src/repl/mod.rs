@@ -25,11 +25,12 @@ pub fn run(places: &Places, args: &ReplayArgs) -> Result<u8, Fault> {
     let trace = as_text(&places.trace(&args.trace)?)?;
     let (session, here) = Session::open(Launcher::from_env(places.socket.clone()), trace, true)?;
     let interactive = io::stdin().is_terminal();
-    watch_interrupts(session.interrupter(), interactive)?;
+    let interrupter = session.interrupter();
     let mut prompt = Prompt::new(Debugger::new(session, here, Colour::of_stdout())?);
     if interactive {
-        editor::run(prompt, &places.history())?;
+        editor::run(prompt, &places.history(), || watch_interrupts(interrupter, true))?;
     } else {
+        watch_interrupts(interrupter, false)?;
         for line in io::stdin().lock().lines() {
             let line = line.map_err(|e| Fault::new(format!("cannot read commands: {e}")))?;
             if prompt.line(&line, &mut io::stdout().lock(), &mut io::stderr().lock())? {
