@@ -51,6 +51,8 @@ pub mod nr {
     pub const FTRUNCATE: u64 = 77;
     pub const GETCWD: u64 = 79;
     pub const RENAME: u64 = 82;
+    pub const MKDIR: u64 = 83;
+    pub const RMDIR: u64 = 84;
     pub const LINK: u64 = 86;
     pub const UNLINK: u64 = 87;
     pub const READLINK: u64 = 89;
@@ -67,6 +69,7 @@ pub mod nr {
     pub const CLOCK_GETTIME: u64 = 228;
     pub const CLOCK_NANOSLEEP: u64 = 230;
     pub const EXIT_GROUP: u64 = 231;
+    pub const WAITID: u64 = 247;
     pub const TGKILL: u64 = 234;
     pub const OPENAT: u64 = 257;
     pub const NEWFSTATAT: u64 = 262;

@@ -122,7 +122,7 @@ mod tests {
             record.resize(record.len().next_multiple_of(8), 0);
         }
         seal(&mut record);
-        let mut log = Header::page(0, 1_795_256_100_000_000_000).to_vec();
+        let mut log = Header::page(&rdb_trace::Origin::default(), 0, 1_795_256_100_000_000_000).to_vec();
         log[offset::COMMITTED] = u8::try_from(record.len()).unwrap();
         log[offset::EVENTS] = 1;
         log.extend(record);

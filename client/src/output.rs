@@ -91,7 +91,7 @@ mod tests {
             record(Tag::Stdout, "three\n"),
         ]
         .concat();
-        let mut log = Header::page(0, 0).to_vec();
+        let mut log = Header::page(&rdb_trace::Origin::default(), 0, 0).to_vec();
         log[offset::COMMITTED..offset::COMMITTED + 8].copy_from_slice(&(records.len() as u64).to_le_bytes());
         log.extend(&records);
         fs::write(dir.join("events"), &log).unwrap();

@@ -63,7 +63,7 @@ pub(crate) fn write_trace(dir: &Path) {
         record.resize(record.len().next_multiple_of(8), 0);
     }
     seal(&mut record);
-    let mut log = Header::page(0, 42).to_vec();
+    let mut log = Header::page(&rdb_trace::Origin::default(), 0, 42).to_vec();
     log[offset::COMMITTED..offset::COMMITTED + 8].copy_from_slice(&(record.len() as u64).to_le_bytes());
     log[offset::EVENTS..offset::EVENTS + 8].copy_from_slice(&1000u64.to_le_bytes());
     log[offset::END..offset::END + 4].copy_from_slice(&End::Exited(0).words().0.to_le_bytes());

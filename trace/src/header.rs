@@ -5,7 +5,7 @@ pub const HEADER_SIZE: usize = 4096;
 /// First eight bytes.
 pub const MAGIC: [u8; 8] = *b"RDBTRACE";
 /// Version of the whole format. Any change of meaning bumps it.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Byte offset of each field. All are naturally aligned, so that the writer may update them in place.
 pub mod offset {
@@ -25,8 +25,27 @@ pub mod offset {
     pub const END_VALUE: usize = 36;
     /// `u32`: events between memory hashes; 0 for none.
     pub const VERIFY_EVERY: usize = 40;
+    /// `u32`: the process's id, as it saw it.
+    pub const PID: usize = 44;
     /// `u64`: start of the recording, nanoseconds since 1970.
     pub const STARTED: usize = 48;
+    /// `u32`: the stream of the process that made this one.
+    pub const PARENT: usize = 56;
+    /// `u64`: ordinal of the parent's event that forked this process; 0 where it started a program of its own.
+    pub const FORKED: usize = 64;
+}
+
+/// Which process of a recording a stream belongs to, and where it came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Its stream; 0 is the first process.
+    pub stream: u32,
+    /// Its process id.
+    pub pid: u32,
+    /// The stream of the process that made it.
+    pub parent: u32,
+    /// Ordinal of the parent's event that forked it: up to there the parent's events are its own. 0 where it started a program.
+    pub forked: u64,
 }
 
 /// How a recording ended.
@@ -42,6 +61,8 @@ pub enum End {
     DiskFull,
     /// Something happened that cannot be recorded (the value is the system call number); the program went on.
     Unsupported(u32),
+    /// The process executed another program while it had several threads: this stream goes on.
+    Replaced(u32),
 }
 
 impl End {
@@ -54,6 +75,7 @@ impl End {
             End::Signalled(v) => (2, v),
             End::DiskFull => (3, 0),
             End::Unsupported(v) => (4, v),
+            End::Replaced(v) => (5, v),
         }
     }
 
@@ -64,6 +86,7 @@ impl End {
             2 => End::Signalled(value),
             3 => End::DiskFull,
             4 => End::Unsupported(value),
+            5 => End::Replaced(value),
             _ => return None,
         })
     }
@@ -80,6 +103,7 @@ impl core::fmt::Display for End {
                 f,
                 "cut off at system call {v}, which cannot be recorded; the program went on unrecorded"
             ),
+            End::Replaced(v) => write!(f, "executed another program, recorded as process {v} of this trace"),
         }
     }
 }
@@ -116,8 +140,8 @@ impl core::error::Error for HeaderError {}
 /// A header, read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Which stream.
-    pub stream: u32,
+    /// Which process.
+    pub origin: Origin,
     /// Bytes of whole records after the header, as far as the file has them.
     pub committed: u64,
     /// The file ends before the last whole record does: it was truncated after it was written.
@@ -160,7 +184,12 @@ impl Header {
         }
         let present = (log.len() - HEADER_SIZE) as u64;
         Ok(Header {
-            stream: u32_at(log, offset::STREAM),
+            origin: Origin {
+                stream: u32_at(log, offset::STREAM),
+                pid: u32_at(log, offset::PID),
+                parent: u32_at(log, offset::PARENT),
+                forked: u64_at(log, offset::FORKED),
+            },
             committed: committed.min(present),
             torn: committed > present,
             events: u64_at(log, offset::EVENTS),
@@ -172,12 +201,17 @@ impl Header {
 
     /// A fresh header page.
     #[must_use]
-    pub fn page(verify_every: u32, started: u64) -> [u8; HEADER_SIZE] {
+    pub fn page(origin: &Origin, verify_every: u32, started: u64) -> [u8; HEADER_SIZE] {
         let mut page = [0; HEADER_SIZE];
         page[..8].copy_from_slice(&MAGIC);
         page[offset::VERSION..offset::VERSION + 4].copy_from_slice(&VERSION.to_le_bytes());
-        page[offset::VERIFY_EVERY..offset::VERIFY_EVERY + 4].copy_from_slice(&verify_every.to_le_bytes());
-        page[offset::STARTED..offset::STARTED + 8].copy_from_slice(&started.to_le_bytes());
+        let mut put = |at: usize, bytes: &[u8]| page[at..at + bytes.len()].copy_from_slice(bytes);
+        put(offset::VERIFY_EVERY, &verify_every.to_le_bytes());
+        put(offset::STARTED, &started.to_le_bytes());
+        put(offset::STREAM, &origin.stream.to_le_bytes());
+        put(offset::PID, &origin.pid.to_le_bytes());
+        put(offset::PARENT, &origin.parent.to_le_bytes());
+        put(offset::FORKED, &origin.forked.to_le_bytes());
         page
     }
 }
@@ -196,8 +230,15 @@ mod tests {
 
     #[test]
     fn round_trip_and_refusals() {
-        let page = Header::page(7, 9);
+        let origin = Origin {
+            stream: 3,
+            pid: 4711,
+            parent: 2,
+            forked: 1 << 40,
+        };
+        let page = Header::page(&origin, 7, 9);
         let h = Header::read(&page).unwrap();
+        assert_eq!(h.origin, origin);
         assert_eq!((h.verify_every, h.started, h.end, h.committed), (7, 9, End::Open, 0));
         assert_eq!(Header::read(&page[..100]), Err(HeaderError::Short));
         assert_eq!(Header::read(b"not a trace at all"), Err(HeaderError::Magic));
@@ -211,7 +252,7 @@ mod tests {
 
     #[test]
     fn truncated_log_counts_what_is_there() {
-        let mut page = Header::page(0, 0);
+        let mut page = Header::page(&Origin::default(), 0, 0);
         page[offset::COMMITTED..offset::COMMITTED + 8].copy_from_slice(&4096u64.to_le_bytes());
         assert_eq!(Header::read(&page).unwrap().committed, 0);
     }

@@ -1,5 +1,6 @@
 //! Userland exec: puts a program and its ld.so into this address space and builds its stack.
 
+pub mod cpuid;
 pub mod elf;
 pub mod stack;
 
@@ -20,6 +21,8 @@ pub struct Loaded {
     pub phnum: u64,
     /// Base of ld.so, 0 without one.
     pub base: u64,
+    /// Load bias of the program.
+    pub bias: u64,
 }
 
 /// Loads a program and, when it names one, its interpreter.
@@ -36,6 +39,7 @@ pub fn load(agent: &mut Agent, program: u64, interpreter: &mut dyn FnMut(&[u8]) 
         phdr: exe.phdr,
         phnum: exe.phnum,
         base: 0,
+        bias: exe.base,
     };
     if !exe.interpreter.is_empty() {
         let fd = interpreter(&exe.interpreter).ok_or(elf::LoadError::NoInterpreter)?;

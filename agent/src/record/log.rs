@@ -12,7 +12,7 @@ use crate::sys::{self, errno, map};
 use crate::syscalls::Span;
 use rdb_trace::event::{Fixed, seal};
 use rdb_trace::header::{HEADER_SIZE, offset};
-use rdb_trace::{End, Header, Tag};
+use rdb_trace::{End, Header, Origin, Tag};
 
 const MIN_STEP: u64 = 1 << 20;
 const MAX_STEP: u64 = 64 << 20;
@@ -35,7 +35,7 @@ impl Log {
     ///
     /// # Errors
     /// The error number.
-    pub fn create(path: &core::ffi::CStr, verify_every: u32) -> Result<Log, i64> {
+    pub fn create(path: &core::ffi::CStr, origin: &Origin, verify_every: u32) -> Result<Log, i64> {
         let fd = sys::open(path, 0o302, 0o644); // O_RDWR | O_CREAT | O_EXCL
         if fd < 0 {
             return Err(-fd);
@@ -50,7 +50,7 @@ impl Log {
             next_hash: u64::from(verify_every),
         };
         log.grow(MIN_STEP)?;
-        let page = Header::page(verify_every, sys::clock(0));
+        let page = Header::page(origin, verify_every, sys::clock(0));
         log.slice(0, HEADER_SIZE).copy_from_slice(&page);
         Ok(log)
     }
@@ -64,6 +64,12 @@ impl Log {
     /// Its descriptor has moved.
     pub fn set_fd(&mut self, fd: u64) {
         self.fd = fd;
+    }
+
+    /// Whether events are still written.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open
     }
 
     /// Events so far.
@@ -111,14 +117,21 @@ impl Log {
         r
     }
 
+    /// Writes how the recording is about to end, or that it is not: an execve may yet fail.
+    pub fn announce(&mut self, how: End) {
+        if self.open {
+            let (kind, value) = how.words();
+            self.slice(offset::END as u64, 4).copy_from_slice(&kind.to_le_bytes());
+            self.slice(offset::END_VALUE as u64, 4).copy_from_slice(&value.to_le_bytes());
+        }
+    }
+
     /// Writes how the recording ended and closes the log; what is recorded afterwards goes nowhere.
     pub fn end(&mut self, how: End) {
         if !self.open {
             return;
         }
-        let (kind, value) = how.words();
-        self.slice(offset::END as u64, 4).copy_from_slice(&kind.to_le_bytes());
-        self.slice(offset::END_VALUE as u64, 4).copy_from_slice(&value.to_le_bytes());
+        self.announce(how);
         self.open = false;
         sys::munmap(LOG, self.mapped);
         sys::ftruncate(self.fd, self.at);
@@ -146,6 +159,19 @@ impl Log {
         );
         self.end(End::DiskFull);
     }
+}
+
+/// Writes the end of another process's log, if it could not do so itself.
+pub fn close_killed(path: &core::ffi::CStr, how: End) {
+    let Ok(fd) = u64::try_from(sys::open(path, 0o2, 0)) else { return };
+    let mut end = [0u8; 4];
+    if sys::pread(fd, &mut end, offset::END as u64) == 4 && u32::from_le_bytes(end) == End::Open.words().0 {
+        let (kind, value) = how.words();
+        let words = (u64::from(value) << 32 | u64::from(kind)).to_le_bytes();
+        const _: () = assert!(offset::END_VALUE == offset::END + 4);
+        sys::raw_agent_pointers(sys::nr::PWRITE64, [fd, words.as_ptr() as u64, 8, offset::END as u64, 0, 0]);
+    }
+    sys::close(fd);
 }
 
 /// Moves a descriptor out of the program's way, closed on exec.

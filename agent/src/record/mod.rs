@@ -1,6 +1,8 @@
 //! Recording: execute, then log.
 
 pub mod bounce;
+pub mod child;
+pub mod cpuid;
 pub mod exec;
 pub mod files;
 pub mod log;
@@ -10,6 +12,7 @@ pub mod program_break;
 pub mod robust;
 pub mod snapshot;
 pub mod ticks;
+pub mod tree;
 pub mod waiting;
 
 use crate::context::Context;
@@ -34,6 +37,8 @@ pub struct Recorder {
     pub snapshots: snapshot::Snapshots,
     /// Which descriptors are standard output and error.
     pub outputs: outputs::Outputs,
+    /// The recording this process belongs to.
+    pub tree: tree::Tree,
     /// Events between memory hashes; 0 for none.
     pub verify_every: u64,
     warned: Vec<u64>,
@@ -42,10 +47,11 @@ pub struct Recorder {
 impl Recorder {
     /// A recorder with an open log.
     #[must_use]
-    pub fn new(log: Log, snapshots: snapshot::Snapshots, verify_every: u64) -> Recorder {
+    pub fn new(log: Log, snapshots: snapshot::Snapshots, tree: tree::Tree, verify_every: u64) -> Recorder {
         Recorder {
             log,
             snapshots,
+            tree,
             outputs: outputs::Outputs::new(),
             verify_every,
             warned: Vec::new(),
@@ -221,6 +227,9 @@ fn complete(agent: &mut Agent, context: &mut Context, mut fix: Fixed, row: &Row,
     }
     record.done();
     context.set_return(ret);
+    if matches!(number, nr::WAIT4 | nr::WAITID) {
+        child::after_wait(agent, number, args, ret);
+    }
 }
 
 /// A call that may block and that a signal must be able to interrupt.

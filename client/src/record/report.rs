@@ -68,7 +68,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let ended = ExitStatus::from_raw(0);
         assert_eq!(summary(dir.path(), ended), None);
-        let mut log = Header::page(0, 0).to_vec();
+        let mut log = Header::page(&rdb_trace::Origin::default(), 0, 0).to_vec();
         fs::write(dir.path().join("events"), &log).unwrap();
         assert_eq!(summary(dir.path(), ended), None);
         log.resize(4096 + 4096, 0);
