@@ -21,12 +21,13 @@ use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
-use rdb_trace::{Kind, Origin};
 use rdb_trace::event::Fixed;
+use rdb_trace::{Kind, Origin};
 
 /// Exit status when the program could not even be started.
 const FAILED: u32 = 125;
-const USAGE: &str = "usage: record TRACE STORE EVERY STREAM PARENT follow|alone -- PROGRAM ARG0 [ARG...] | replay TRACE FD | verify TRACE [stops]";
+const USAGE: &str =
+    "usage: record TRACE STORE EVERY STREAM PARENT follow|alone -- PROGRAM ARG0 [ARG...] | replay TRACE FD | verify TRACE [stops]";
 
 /// What the kernel gave the agent.
 struct Given {

@@ -1,10 +1,10 @@
 //! Where an ELF file has CPUID instructions: for CPUs that cannot trap them, which then is done by rewriting.
 //!
 //! The two bytes may as well be part of another instruction, so a place counts only when decoding its function from the function's
-//! start arrives there. Where functions start is told by the table that unwinders search (`.eh_frame_hdr`, Linux Standard Base, Core
-//! Specification, 10.6.2), which stripped files have, too.
+//! start arrives there.
 
 use super::elf::{PT_LOAD, u16_at, u32_at, u64_at};
+use super::functions;
 use crate::sys;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,7 +12,6 @@ use yaxpeax_arch::{Decoder, LengthedInstruction, U8Reader};
 use yaxpeax_x86::long_mode::{InstDecoder, Opcode};
 
 const CPUID: [u8; 2] = [0x0f, 0xa2];
-const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 const EXECUTABLE: u32 = 1;
 /// Longest function looked at, in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -33,7 +32,7 @@ fn found(fd: u64) -> Option<Vec<u64>> {
     let mut sites = Vec::new();
     for text in texts(&table) {
         for at in candidates(fd, &text) {
-            let starts = starts.get_or_insert_with(|| functions(fd, &table).unwrap_or_default());
+            let starts = starts.get_or_insert_with(|| functions::starts(fd, &table));
             if proven(fd, &text, starts, at) {
                 sites.push(at);
             }
@@ -64,7 +63,8 @@ fn texts(table: &[u8]) -> impl Iterator<Item = Segment> {
         .map(|p| Segment(u64_at(p, 8), u64_at(p, 16), u64_at(p, 32)))
 }
 
-fn read(fd: u64, at: u64, len: u64) -> Option<Vec<u8>> {
+/// So many bytes of a file, or none.
+pub(super) fn read(fd: u64, at: u64, len: u64) -> Option<Vec<u8>> {
     let mut bytes = vec![0u8; usize::try_from(len).ok().filter(|l| *l <= 64 << 20)?];
     (sys::pread(fd, &mut bytes, at) == i64::try_from(len).ok()?).then_some(bytes)
 }
@@ -76,7 +76,9 @@ fn candidates(fd: u64, text: &Segment) -> Vec<u64> {
     let mut done = 0;
     while done + 1 < text.2 {
         let want = buffer.len().min((text.2 - done) as usize);
-        let Some(n @ 2..) = usize::try_from(sys::pread(fd, &mut buffer[..want], text.0 + done)).ok() else { break };
+        let Some(n @ 2..) = usize::try_from(sys::pread(fd, &mut buffer[..want], text.0 + done)).ok() else {
+            break;
+        };
         let window = &buffer[..n];
         found.extend(
             (0..n - 1)
@@ -89,34 +91,26 @@ fn candidates(fd: u64, text: &Segment) -> Vec<u64> {
     found
 }
 
-/// Addresses at which functions start, ascending.
-fn functions(fd: u64, table: &[u8]) -> Option<Vec<u64>> {
-    let p = table.chunks_exact(56).find(|p| u32_at(p, 0) == PT_GNU_EH_FRAME)?;
-    let (offset, address) = (u64_at(p, 8), u64_at(p, 16));
-    let bytes = read(fd, offset, u64_at(p, 32))?;
-    // Version 1, any pointer of four bytes, a count of four, a table of pairs of four bytes relative to this header.
-    if bytes.len() < 12 || bytes[0] != 1 || !matches!(bytes[1], 0x1b | 0x3b | 0x03) || bytes[2] != 0x03 || bytes[3] != 0x3b {
-        return None;
-    }
-    let count = u32_at(&bytes, 8) as usize;
-    let starts = bytes[12..].chunks_exact(8).take(count);
-    Some(starts.map(|e| address.wrapping_add_signed(i64::from(u32_at(e, 0).cast_signed()))).collect())
-}
-
 /// Whether decoding from the start of its function arrives at the instruction.
 fn proven(fd: u64, text: &Segment, starts: &[u64], at: u64) -> bool {
     let address = at - text.0 + text.1;
-    let Some(start) = starts.partition_point(|s| *s <= address).checked_sub(1).map(|i| starts[i]) else { return false };
+    let Some(start) = starts.partition_point(|s| *s <= address).checked_sub(1).map(|i| starts[i]) else {
+        return false;
+    };
     if start < text.1 || address - start > LONGEST {
         return false;
     }
     // The longest instruction has 15 bytes.
     let len = (address - start + 16).min(text.1 + text.2 - start);
-    let Some(code) = read(fd, start - text.1 + text.0, len) else { return false };
+    let Some(code) = read(fd, start - text.1 + text.0, len) else {
+        return false;
+    };
     let decoder = InstDecoder::default();
     let (mut here, goal) = (0, (address - start) as usize);
     loop {
-        let Ok(instruction) = decoder.decode(&mut U8Reader::new(&code[here..])) else { return false };
+        let Ok(instruction) = decoder.decode(&mut U8Reader::new(&code[here..])) else {
+            return false;
+        };
         if here == goal {
             return instruction.opcode() == Opcode::CPUID;
         }

@@ -2,6 +2,7 @@
 
 pub mod cpuid;
 pub mod elf;
+pub mod functions;
 pub mod stack;
 
 use crate::layout::{EXE_BASE, STACK_SIZE, STACK_TOP};

@@ -88,11 +88,7 @@ pub fn end(agent: &mut Agent) -> ! {
                 say!("no stop points: {reason}");
             }
             let r = agent.replay();
-            say!(
-                "verified: {} events, {} memory hashes{stops}, all equal",
-                r.index(),
-                r.hashes
-            );
+            say!("verified: {} events, {} memory hashes{stops}, all equal", r.index(), r.hashes);
             sys::exit_group(0)
         }
         Purpose::Serve(_) => loop {

@@ -189,10 +189,14 @@ pub fn after_wait(agent: &mut Agent, number: u64, args: &[u64; 6], ret: i64) {
             return;
         }
         // siginfo_t: code, pid, status.
-        let (Some(code), Some(pid), Some(status)) = (word(args[2] + 8), word(args[2] + 12), word(args[2] + 24)) else { return };
+        let (Some(code), Some(pid), Some(status)) = (word(args[2] + 8), word(args[2] + 12), word(args[2] + 24)) else {
+            return;
+        };
         (pid, if code == KILLED || code == DUMPED { status } else { 0 })
     } else {
-        let (Ok(pid), Some(status)) = (u32::try_from(ret), word(args[1])) else { return };
+        let (Ok(pid), Some(status)) = (u32::try_from(ret), word(args[1])) else {
+            return;
+        };
         let stopped = status & 0xff == 0x7f || status == 0xffff;
         if stopped {
             return;

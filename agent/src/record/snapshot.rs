@@ -42,7 +42,8 @@ impl Snapshots {
         let target = path(&[&self.trace, b"/files/", format!("{index}").as_bytes()])?;
         let name = stored_name(&st);
         let stored = path(&[&self.store, name.as_bytes()])?;
-        let done = settled(&st) && (sys::link(&stored, &target) == 0 || self.store_and_link(fd, &name, &stored, &target)) || copy(fd, &target);
+        let done =
+            settled(&st) && (sys::link(&stored, &target) == 0 || self.store_and_link(fd, &name, &stored, &target)) || copy(fd, &target);
         if !done {
             return None;
         }
@@ -63,10 +64,16 @@ impl Snapshots {
 
     /// Notes something of a file, for recordings to come. A note that cannot be written, or is long, is not.
     pub fn take_note(&self, fd: u64, kind: &str, bytes: &[u8]) {
-        let (Some(stored), true) = (self.note_path(fd, kind), bytes.len() < 4096) else { return };
+        let (Some(stored), true) = (self.note_path(fd, kind), bytes.len() < 4096) else {
+            return;
+        };
         let unique = format!(".{}", sys::pid());
-        let Ok(temporary) = CString::new([stored.as_bytes(), unique.as_bytes()].concat()) else { return };
-        let Ok(out) = u64::try_from(sys::open(&temporary, 0o301, 0o400)) else { return };
+        let Ok(temporary) = CString::new([stored.as_bytes(), unique.as_bytes()].concat()) else {
+            return;
+        };
+        let Ok(out) = u64::try_from(sys::open(&temporary, 0o301, 0o400)) else {
+            return;
+        };
         let written = sys::write_all(out, bytes).is_ok();
         sys::close(out);
         if !written || sys::rename(&temporary, &stored) != 0 {
