@@ -47,6 +47,9 @@ pub enum Subcommand {
     #[command(after_help = "Example:\n  rdbctl output crash --fd 2 | grep Warning\n\n\
         The exit status is 0, 1 when the trace is damaged (what is whole is printed), 2 on usage or fault.")]
     Output(OutputArgs),
+    /// List the processes of a recording
+    #[command(after_help = "Example:\n  rdbctl ps crash\n  rdbctl replay crash --pid 4711")]
+    Ps(PsArgs),
     /// Print facts about a recording
     #[command(after_help = "Example:\n  rdbctl info crash")]
     Info(InfoArgs),
@@ -78,6 +81,9 @@ pub struct ReplayArgs {
     /// The trace
     #[arg(default_value = "latest")]
     pub trace: PathBuf,
+    /// Not the first process but the one with this id (`rdbctl ps` lists them)
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
 }
 
 /// Arguments of `batch`.
@@ -85,6 +91,9 @@ pub struct ReplayArgs {
 pub struct BatchArgs {
     /// The trace
     pub trace: PathBuf,
+    /// Not the first process but the one with this id (`rdbctl ps` lists them)
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
     /// A command to run; may be given more than once, and before a script
     #[arg(short = 'e', long = "execute", value_name = "CMD", allow_hyphen_values = true)]
     pub execute: Vec<String>,
@@ -101,6 +110,9 @@ pub struct VerifyArgs {
     /// The trace
     #[arg(default_value = "latest")]
     pub trace: PathBuf,
+    /// Not all processes but the one with this id (`rdbctl ps` lists them)
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
     /// With stop points switched on, as time travel has them
     #[arg(long)]
     pub stop_points: bool,
@@ -112,9 +124,23 @@ pub struct OutputArgs {
     /// The trace
     #[arg(default_value = "latest")]
     pub trace: PathBuf,
+    /// Not the first process but the one with this id (`rdbctl ps` lists them)
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
     /// Only what went to standard output (1) or standard error (2); it is printed on standard output
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=2))]
     pub fd: Option<u8>,
+}
+
+/// Arguments of `ps`.
+#[derive(Debug, Args)]
+pub struct PsArgs {
+    /// The trace
+    #[arg(default_value = "latest")]
+    pub trace: PathBuf,
+    /// One JSON object a process, one a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `info`.
@@ -123,6 +149,9 @@ pub struct InfoArgs {
     /// The trace
     #[arg(default_value = "latest")]
     pub trace: PathBuf,
+    /// Not the first process but the one with this id (`rdbctl ps` lists them)
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
     /// As one JSON object
     #[arg(long)]
     pub json: bool,

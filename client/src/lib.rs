@@ -21,6 +21,7 @@ pub mod link;
 mod log;
 pub mod output;
 pub mod paths;
+pub mod processes;
 pub mod record;
 pub mod repl;
 pub mod show;
@@ -54,6 +55,7 @@ fn dispatch(command: &cli::Subcommand) -> Result<u8, Fault> {
         cli::Subcommand::Batch(args) => batch::run(&places, args),
         cli::Subcommand::Verify(args) => verify::run(&places, args),
         cli::Subcommand::Output(args) => output::run(&places, args),
+        cli::Subcommand::Ps(args) => processes::run(&places, args),
         cli::Subcommand::Info(args) => info::run(&places, args),
     }
 }

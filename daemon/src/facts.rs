@@ -3,7 +3,7 @@
 use crate::fault::Fault;
 use rdb_protocol::client::FailureCode;
 use rdb_trace::header::offset;
-use rdb_trace::{EVENTS_FILE, HEADER_SIZE, Header, Kind, Reader, Tag};
+use rdb_trace::{EVENTS_FILE, HEADER_SIZE, Header, Kind, PROCESSES_DIR, Reader, Tag};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -40,65 +40,109 @@ pub(crate) struct TraceFacts {
 }
 
 impl TraceFacts {
-    /// Reads header and first record.
+    /// Reads header and first record. Of a forked process that is the first record of the one it descends from, whose events up to the
+    /// fork are its own, too.
     pub(crate) fn read(path: &Path) -> Result<TraceFacts, Fault> {
-        let bad = |what: &str| Fault::told(FailureCode::Trace, format!("{}: {what}", path.display()));
         if !path.is_absolute() {
-            return Err(bad("the path of a trace must be absolute"));
+            return Err(bad(path, "the path of a trace must be absolute"));
         }
+        let stream = Stream::open(path)?;
+        let mut first = Stream::open(path)?;
+        let mut before = 0;
+        while first.header.origin.forked != 0 {
+            let origin = first.header.origin;
+            before += origin.forked + 1;
+            // A parent's stream is the lower, so this ends.
+            let root = path.parent().and_then(Path::parent).filter(|_| origin.parent < origin.stream);
+            let root = root.ok_or_else(|| bad(path, "the trace header is corrupt"))?;
+            first = Stream::open(&match origin.parent {
+                0 => root.to_path_buf(),
+                n => root.join(PROCESSES_DIR).join(n.to_string()),
+            })?;
+        }
+        let (command, directory) = first.start(path)?;
+        Ok(TraceFacts {
+            path: path.to_path_buf(),
+            command,
+            directory,
+            events: before + stream.header.events,
+            bytes: HEADER_SIZE as u64 + stream.committed,
+            ending: stream.header.end.to_string(),
+            key: Key {
+                committed: stream.committed,
+                started: stream.header.started,
+            },
+        })
+    }
+}
+
+fn bad(path: &Path, what: &str) -> Fault {
+    Fault::told(FailureCode::Trace, format!("{}: {what}", path.display()))
+}
+
+/// The log of one process.
+struct Stream {
+    file: File,
+    header: Header,
+    committed: u64,
+    bytes: Vec<u8>,
+}
+
+impl Stream {
+    fn open(path: &Path) -> Result<Stream, Fault> {
         let log = path.join(EVENTS_FILE);
         let mut file = File::open(&log).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound if path.is_dir() => bad("not an rdb trace (there is no file `events` in it)"),
-            io::ErrorKind::NotFound => bad("no such trace"),
-            io::ErrorKind::NotADirectory => bad("not an rdb trace (a trace is a directory)"),
-            _ => bad(&format!("cannot read the trace: {e}")),
+            io::ErrorKind::NotFound if path.is_dir() => bad(path, "not an rdb trace (there is no file `events` in it)"),
+            io::ErrorKind::NotFound => bad(path, "no such trace"),
+            io::ErrorKind::NotADirectory => bad(path, "not an rdb trace (a trace is a directory)"),
+            _ => bad(path, &format!("cannot read the trace: {e}")),
         })?;
-        let unreadable = |e: io::Error| bad(&format!("cannot read the trace: {e}"));
+        let unreadable = |e: io::Error| bad(path, &format!("cannot read the trace: {e}"));
         let length = file.metadata().map_err(unreadable)?.len();
         let mut bytes = Vec::new();
         (&mut file)
             .take(HEADER_SIZE as u64 + 4)
             .read_to_end(&mut bytes)
             .map_err(unreadable)?;
-        let header = Header::read(&bytes).map_err(|e| bad(&e.to_string()))?;
+        let header = Header::read(&bytes).map_err(|e| bad(path, &e.to_string()))?;
         let committed = word(&bytes, offset::COMMITTED).min(length - HEADER_SIZE as u64);
         if committed == 0 {
-            return Err(bad("the recording was cut off before anything was recorded"));
+            return Err(bad(path, "the recording was cut off before anything was recorded"));
         }
-        let first = bytes
+        Ok(Stream {
+            file,
+            header,
+            committed,
+            bytes,
+        })
+    }
+
+    /// Command and directory, from the first record.
+    fn start(mut self, path: &Path) -> Result<(Vec<String>, String), Fault> {
+        let first = self
+            .bytes
             .get(HEADER_SIZE..HEADER_SIZE + 4)
             .map_or(0, |b| u64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]])));
         if first > LONGEST_START {
-            return Err(bad("the first record is damaged"));
+            return Err(bad(path, "the first record is damaged"));
         }
-        (&mut file)
+        (&mut self.file)
             .take(first.saturating_sub(4))
-            .read_to_end(&mut bytes)
-            .map_err(unreadable)?;
-        let start = Reader::new(&bytes[HEADER_SIZE..])
+            .read_to_end(&mut self.bytes)
+            .map_err(|e| bad(path, &format!("cannot read the trace: {e}")))?;
+        let start = Reader::new(&self.bytes[HEADER_SIZE..])
             .next()
             .ok()
             .flatten()
             .filter(|e| e.fixed.kind == Kind::Start);
-        let start = start.ok_or_else(|| bad("the first record is damaged"))?;
+        let start = start.ok_or_else(|| bad(path, "the first record is damaged"))?;
         let text = |tag| start.tagged(tag).map(|e| String::from_utf8_lossy(e.bytes).into_owned());
         let arguments = text(Tag::Arguments).unwrap_or_default();
         let mut command: Vec<String> = arguments.split_terminator('\0').map(str::to_string).collect();
         if command.is_empty() {
             command.extend(text(Tag::Program));
         }
-        Ok(TraceFacts {
-            path: path.to_path_buf(),
-            command,
-            directory: text(Tag::Directory).unwrap_or_default(),
-            events: header.events,
-            bytes: HEADER_SIZE as u64 + committed,
-            ending: header.end.to_string(),
-            key: Key {
-                committed,
-                started: header.started,
-            },
-        })
+        Ok((command, text(Tag::Directory).unwrap_or_default()))
     }
 }
 

@@ -26,8 +26,12 @@ pub(super) fn summary(trace: &Path, status: ExitStatus) -> Option<String> {
         End::Exited(_) => String::new(),
         other => format!("; {other}"),
     };
+    let processes = match crate::processes::folders(trace).len() {
+        0 => String::new(),
+        more => format!(", {} processes", grouped(more as u64 + 1)),
+    };
     Some(format!(
-        "{}: {} events, {}{ending}",
+        "{}: {} events, {}{processes}{ending}",
         trace.display(),
         grouped(header.events),
         bytes(log.size())
