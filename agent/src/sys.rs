@@ -81,6 +81,11 @@ pub mod nr {
     pub const PPOLL: u64 = 271;
     pub const SET_ROBUST_LIST: u64 = 273;
     pub const EPOLL_PWAIT: u64 = 281;
+    pub const SENDFILE: u64 = 40;
+    pub const RT_SIGQUEUEINFO: u64 = 129;
+    pub const SPLICE: u64 = 275;
+    pub const PWRITEV: u64 = 296;
+    pub const PWRITEV2: u64 = 328;
     pub const FALLOCATE: u64 = 285;
     pub const DUP3: u64 = 292;
     pub const PREADV: u64 = 295;

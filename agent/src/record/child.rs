@@ -41,6 +41,7 @@ pub fn begin(agent: &mut Agent, context: &mut Context, stream: Option<u32>, fork
         return let_go(agent, context, true);
     }
     intercept::trap_cpu(true);
+    super::sharing::forked(agent);
 }
 
 fn open_stream(agent: &mut Agent, stream: u32, forked: u64) -> Result<(), i64> {

@@ -244,6 +244,7 @@ fn close_on_exec(agent: &mut Agent, program: u64) {
 
 /// Removes the old program from memory and resets what execve resets (both modes).
 pub fn wipe(agent: &mut Agent) {
+    super::sharing::leave(agent);
     sys::munmap(0x1_0000, PROGRAM_END - 0x1_0000);
     agent.sites.clear();
     agent.mmap_next = crate::layout::MMAP_TOP;

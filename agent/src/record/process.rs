@@ -1,6 +1,6 @@
 //! Threads, children, execve and the end.
 
-use super::{child, hash_event, robust};
+use super::{child, hash_event, robust, sharing};
 use crate::arch::entry;
 use crate::context::Context;
 use crate::intercept;
@@ -119,6 +119,9 @@ fn fork(
     let r = agent.recorder();
     let stream = if r.log.is_open() { r.tree.claim() } else { None };
     let forked = r.log.events();
+    if stream.is_some() {
+        sharing::before_fork(agent, true);
+    }
     // The agent needs its own stack and thread pointer on the other side: the program's are put in place there.
     let ret = sys::raw(nr::CLONE, [flags & !SETTLS, 0, ptid, ctid, 0, 0]);
     if ret == 0 {
@@ -128,7 +131,10 @@ fn fork(
     }
     match (stream, u32::try_from(ret)) {
         (Some(stream), Ok(pid)) if ret > 0 => agent.recorder().tree.made(pid, stream),
-        (Some(stream), _) => agent.recorder().tree.withdraw(stream),
+        (Some(stream), _) => {
+            agent.recorder().tree.withdraw(stream);
+            sharing::before_fork(agent, false);
+        }
         _ => {}
     }
     fix.ret = ret;
@@ -149,6 +155,7 @@ pub fn let_go(agent: &mut Agent, context: &mut Context, own_files: bool) {
     context.stack = agent.thread().signal_stack;
     give_back_stack(agent.current, &context.stack);
     agent.mode = Mode::Off;
+    sharing::abandon(agent, own_files);
     agent.sites.set(false);
     agent.host.patched(false);
     super::program_break::give_back(agent);
@@ -200,6 +207,7 @@ extern "C" fn rdb_thread_start(n: u64) -> ! {
     unsafe {
         let agent = crate::state::claim();
         agent.current = n as usize;
+        sharing::entered(agent);
         entry::rdb_resume(agent.threads[n as usize].context)
     }
 }
@@ -208,6 +216,7 @@ extern "C" fn rdb_thread_start(n: u64) -> ! {
 pub fn exit(agent: &'static mut Agent, fix: Fixed) -> &'static mut Agent {
     if agent.thread().vfork {
         agent.recorder().log.event(fix).done();
+        sharing::left(agent);
         token::release();
         sys::exit_group(fix.args[0] as u32);
     }
@@ -233,6 +242,7 @@ pub fn exit(agent: &'static mut Agent, fix: Fixed) -> &'static mut Agent {
     if cleared {
         sys::raw(nr::FUTEX, [clear, 1, 0x7fff_ffff, 0, 0, 0]);
     }
+    sharing::left(agent);
     token::release();
     sys::exit_thread();
 }
@@ -241,6 +251,7 @@ pub fn exit(agent: &'static mut Agent, fix: Fixed) -> &'static mut Agent {
 pub fn exit_group(agent: &'static mut Agent, fix: Fixed, status: u64) -> ! {
     agent.recorder().log.event(fix).done();
     if agent.thread().vfork {
+        sharing::left(agent);
         token::release();
         sys::exit_group(status as u32);
     }
@@ -248,6 +259,7 @@ pub fn exit_group(agent: &'static mut Agent, fix: Fixed, status: u64) -> ! {
         hash_event(agent);
     }
     agent.recorder().end(End::Exited(status as u32 & 0xff));
+    sharing::leave(agent);
     sys::exit_group(status as u32)
 }
 

@@ -254,6 +254,7 @@ pub fn describe(f: &Fixed) -> String {
         Kind::Signal => format!("signal {}", f.nr),
         Kind::Hash => String::from("memory hash"),
         Kind::Tick => format!("tick {}", f.ret),
+        Kind::Changed => String::from("shared memory changed"),
         Kind::Start => String::from("start"),
     };
     format!(
