@@ -387,6 +387,7 @@ fn give_way(agent: &'static mut Agent) -> &'static mut Agent {
 
 /// Logs a hash of all readable memory.
 pub fn hash_event(agent: &mut Agent) {
+    sharing::settle(agent);
     agent.sites.set(false);
     agent.host.patched(false);
     let hash = crate::verify::memory::hash();

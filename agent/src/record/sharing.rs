@@ -118,11 +118,21 @@ impl Sharing {
         }
     }
 
-    /// What differs from what was kept.
-    fn changes(&mut self) -> Vec<Span> {
+    /// Whether a region shows a file that another one shows, too.
+    fn has_aliases(&self) -> bool {
+        self.regions.iter().any(|r| self.is_alias(r))
+    }
+
+    fn is_alias(&self, r: &Region) -> bool {
+        r.file.is_some() && self.regions.iter().any(|o| o.start != r.start && o.file == r.file)
+    }
+
+    /// What differs from what was kept, in all regions or in those that are aliases.
+    fn changes(&mut self, aliases: bool) -> Vec<Span> {
         let mut all = Vec::new();
         let mut page = [0u8; PAGE];
-        for r in &mut self.regions {
+        let wanted: Vec<bool> = self.regions.iter().map(|r| !aliases || self.is_alias(r)).collect();
+        for (r, _) in self.regions.iter_mut().zip(wanted).filter(|(_, wanted)| *wanted) {
             for i in 0..r.len as usize / PAGE {
                 let at = r.start + (i * PAGE) as u64;
                 if !try_copy_out(at, &mut page) {
@@ -215,11 +225,11 @@ pub fn mapped(agent: &mut Agent, a: &[u64; 6], at: u64) {
 
 /// The token is about to be given up: others may run and write.
 pub fn left(agent: &mut Agent) {
+    settle(agent);
     if let Some(r) = &mut agent.recorder
-        && let Some(group) = &mut r.sharing.group
+        && let Some(group) = &r.sharing.group
     {
-        let others = group.others();
-        if others {
+        if group.others() || r.sharing.has_aliases() {
             r.sharing.look();
         } else {
             r.sharing.forget_content();
@@ -250,7 +260,18 @@ pub fn before_write(agent: &mut Agent) {
 
 /// Logs what changed since somebody looked.
 pub fn log_changes(agent: &mut Agent) {
-    let changes = agent.recorder().sharing.changes();
+    log_changes_of(agent, false);
+}
+
+/// Where the program has mapped one file twice, what it wrote through one mapping shows in the other; in replay they are apart.
+pub fn settle(agent: &mut Agent) {
+    if agent.mode == Mode::Record && agent.recorder.as_ref().is_some_and(|r| r.sharing.has_aliases()) {
+        log_changes_of(agent, true);
+    }
+}
+
+fn log_changes_of(agent: &mut Agent, aliases: bool) {
+    let changes = agent.recorder().sharing.changes(aliases);
     if !changes.is_empty() {
         let fix = fixed_at(agent, Kind::Changed);
         agent.recorder().log.event(fix).program(&changes).done();
