@@ -24,7 +24,7 @@ use rdb_trace::event::Fixed;
 
 /// Exit status when the program could not even be started.
 const FAILED: u32 = 125;
-const USAGE: &str = "usage: record TRACE STORE EVERY -- PROGRAM ARG0 [ARG...] | replay TRACE FD | verify TRACE [stops]";
+const USAGE: &str = "usage: record TRACE STORE EVERY SIZE -- PROGRAM ARG0 [ARG...] | replay TRACE FD | verify TRACE [stops]";
 
 /// What the kernel gave the agent.
 struct Given {
@@ -116,11 +116,12 @@ fn intercept() {
 
 fn record(given: &Given) -> ! {
     let a = &given.args;
-    if a.len() < 8 || a[5] != b"--" {
+    if a.len() < 9 || a[6] != b"--" {
         say!("{USAGE}");
         sys::exit_group(2);
     }
     let every = number(&a[4]).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    let limit = number(&a[5]).filter(|n| *n > 0).unwrap_or(u64::MAX);
     const F_GETFD: u64 = 1;
     // Closed at the start, it may become a file of the program's.
     let there = sys::fcntl(2, F_GETFD, 0) >= 0;
@@ -129,17 +130,17 @@ fn record(given: &Given) -> ! {
     let agent = set_up(Mode::Record);
     agent.auxv.clone_from(&given.auxv);
     let mut request = Request {
-        path: a[6].clone(),
-        args: a[7..].to_vec(),
+        path: a[7].clone(),
+        args: a[8..].to_vec(),
         env: given.env.clone(),
     };
-    let shown = alloc::string::String::from_utf8_lossy(&a[6]).into_owned();
+    let shown = alloc::string::String::from_utf8_lossy(&a[7]).into_owned();
     let fd = exec::resolve(&mut request).unwrap_or_else(|e| {
         say!("cannot run {shown} (error {e})");
         sys::exit_group(if e == sys::errno::ENOENT { 127 } else { 126 })
     });
     let path = CString::new([&a[2][..], b"/events"].concat()).unwrap_or_default();
-    let log = Log::create(&path, every).unwrap_or_else(|e| {
+    let log = Log::create(&path, every, limit, &intercept::cpu_here()).unwrap_or_else(|e| {
         say!(
             "cannot create the trace in {} (error {e})",
             alloc::string::String::from_utf8_lossy(&a[2])
@@ -204,8 +205,13 @@ fn open_trace(directory: &[u8], purpose: Purpose) -> &'static mut Agent {
     let agent = set_up(Mode::Replay);
     let opened = replay::open::log(directory);
     let (reader, problem) = match opened {
-        Ok((_, reader)) => (reader, None),
-        Err(text) => (rdb_trace::Reader::new(&[]), Some(text)),
+        Ok((header, reader)) => {
+            if !header.cpu.trapped {
+                intercept::leave_cpuid();
+            }
+            (reader, replay::open::check_cpu(&header.cpu, &intercept::cpu_here()).err())
+        }
+        Err(text) => (replay::events::Events::none(), Some(text)),
     };
     agent.replay = Some(Box::new(Replay {
         directory: directory.to_vec(),
@@ -225,7 +231,7 @@ fn open_trace(directory: &[u8], purpose: Purpose) -> &'static mut Agent {
 }
 
 fn enter(agent: &'static mut Agent) -> ! {
-    let event = match agent.replay().reader.next() {
+    let event = match agent.replay().reader.peek() {
         Ok(Some(e)) if e.fixed.kind == Kind::Start => e,
         Ok(Some(_)) => replay::damaged(agent, rdb_trace::RecordError::Malformed),
         Ok(None) => replay::ended(agent),
@@ -233,6 +239,7 @@ fn enter(agent: &'static mut Agent) -> ! {
     };
     set_signals(agent, event.fixed.args[0], event.fixed.args[1]);
     let (entry, sp) = replay::apply::image(agent, &event);
+    agent.replay().reader.pass();
     crate::orders::at_start(agent);
     intercept();
     // SAFETY: as in `record`.

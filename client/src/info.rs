@@ -96,14 +96,13 @@ fn text(facts: &Facts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rdb_trace::Header;
-    use rdb_trace::event::{Fixed, seal};
-    use rdb_trace::header::offset;
+    use rdb_trace::End;
+    use rdb_trace::event::Fixed;
 
     #[test]
     fn header_and_start_event_are_told() {
         let dir = tempfile::tempdir().unwrap();
-        let fixed = Fixed {
+        let start = Fixed {
             kind: Kind::Start,
             flags: 0,
             thread: 0,
@@ -114,25 +113,21 @@ mod tests {
             args: [0; 6],
             registers: 0,
         };
-        let mut record = fixed.bytes().to_vec();
-        for (tag, value) in [(Tag::Directory, &b"/home"[..]), (Tag::Arguments, b"python3\0a b.py\0")] {
-            record.extend((tag as u64).to_le_bytes());
-            record.extend((value.len() as u64).to_le_bytes());
-            record.extend(value);
-            record.resize(record.len().next_multiple_of(8), 0);
-        }
-        seal(&mut record);
-        let mut log = Header::page(0, 1_795_256_100_000_000_000).to_vec();
-        log[offset::COMMITTED] = u8::try_from(record.len()).unwrap();
-        log[offset::EVENTS] = 1;
-        log.extend(record);
+        let log = rdb_trace::memory::log(
+            1_795_256_100_000_000_000,
+            End::Open,
+            &[&[(
+                start,
+                &[(Tag::Directory as u64, b"/home"), (Tag::Arguments as u64, b"python3\0a b.py\0")],
+            )]],
+        );
         std::fs::write(dir.path().join("events"), log).unwrap();
         let facts = read(dir.path()).unwrap();
         assert_eq!(facts.command, ["python3", "a b.py"]);
         let shown = text(&facts);
         assert!(
             shown.contains(&format!(
-                "directory  /home\nstarted    2026-11-21 10:15:00 UTC\nevents     1 in 4.1 KiB (format {})\n",
+                "directory  /home\nstarted    2026-11-21 10:15:00 UTC\nevents     1 in 4.0 KiB (format {})\n",
                 rdb_trace::VERSION
             )),
             "{shown}"

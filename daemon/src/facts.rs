@@ -2,19 +2,16 @@
 
 use crate::fault::Fault;
 use rdb_protocol::client::FailureCode;
-use rdb_trace::header::offset;
-use rdb_trace::{EVENTS_FILE, HEADER_SIZE, Header, Kind, Reader, Tag};
+use rdb_trace::{EVENTS_FILE, HEADER_SIZE, Kind, OpenError, Opened, Pieces, Reader, Tag};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-
-/// Longest first record that is believed.
-const LONGEST_START: u64 = 256 << 20;
 
 /// Which recording this is: a survey of another one is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
-    /// Bytes of whole records.
+    /// Bytes of chunks, the open one's included.
     pub committed: u64,
     /// Start of the recording.
     pub started: u64,
@@ -40,14 +37,14 @@ pub(crate) struct TraceFacts {
 }
 
 impl TraceFacts {
-    /// Reads header and first record.
+    /// Reads header and first event.
     pub(crate) fn read(path: &Path) -> Result<TraceFacts, Fault> {
         let bad = |what: &str| Fault::told(FailureCode::Trace, format!("{}: {what}", path.display()));
         if !path.is_absolute() {
             return Err(bad("the path of a trace must be absolute"));
         }
         let log = path.join(EVENTS_FILE);
-        let mut file = File::open(&log).map_err(|e| match e.kind() {
+        let file = File::open(&log).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound if path.is_dir() => bad("not an rdb trace (there is no file `events` in it)"),
             io::ErrorKind::NotFound => bad("no such trace"),
             io::ErrorKind::NotADirectory => bad("not an rdb trace (a trace is a directory)"),
@@ -55,32 +52,22 @@ impl TraceFacts {
         })?;
         let unreadable = |e: io::Error| bad(&format!("cannot read the trace: {e}"));
         let length = file.metadata().map_err(unreadable)?.len();
-        let mut bytes = Vec::new();
-        (&mut file)
-            .take(HEADER_SIZE as u64 + 4)
-            .read_to_end(&mut bytes)
-            .map_err(unreadable)?;
-        let header = Header::read(&bytes).map_err(|e| bad(&e.to_string()))?;
-        let committed = word(&bytes, offset::COMMITTED).min(length - HEADER_SIZE as u64);
+        let mut read = |at, to: &mut [u8]| {
+            file.read_exact_at(to, at)
+                .map_err(|e| e.raw_os_error().unwrap_or(nix::libc::ENODATA))
+        };
+        let opened = Opened::new(length, &mut read).map_err(|e| match e {
+            OpenError::Header(e) => bad(&e.to_string()),
+            OpenError::Unreadable(e) => unreadable(io::Error::from_raw_os_error(e)),
+        })?;
+        let header = opened.header;
+        let committed = header.progress.sealed + u64::from(header.progress.open);
         if committed == 0 {
             return Err(bad("the recording was cut off before anything was recorded"));
         }
-        let first = bytes
-            .get(HEADER_SIZE..HEADER_SIZE + 4)
-            .map_or(0, |b| u64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]])));
-        if first > LONGEST_START {
-            return Err(bad("the first record is damaged"));
-        }
-        (&mut file)
-            .take(first.saturating_sub(4))
-            .read_to_end(&mut bytes)
-            .map_err(unreadable)?;
-        let start = Reader::new(&bytes[HEADER_SIZE..])
-            .next()
-            .ok()
-            .flatten()
-            .filter(|e| e.fixed.kind == Kind::Start);
-        let start = start.ok_or_else(|| bad("the first record is damaged"))?;
+        let mut reader = Reader::new(opened, Pieces::new(read));
+        let start = reader.next().ok().flatten().filter(|e| e.fixed.kind == Kind::Start);
+        let start = start.ok_or_else(|| bad("the first event is damaged"))?;
         let text = |tag| start.tagged(tag).map(|e| String::from_utf8_lossy(e.bytes).into_owned());
         let arguments = text(Tag::Arguments).unwrap_or_default();
         let mut command: Vec<String> = arguments.split_terminator('\0').map(str::to_string).collect();
@@ -100,12 +87,6 @@ impl TraceFacts {
             },
         })
     }
-}
-
-fn word(bytes: &[u8], at: usize) -> u64 {
-    bytes
-        .get(at..at + 8)
-        .map_or(0, |b| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
 }
 
 #[cfg(test)]
@@ -147,8 +128,8 @@ mod tests {
             refusal(path)
         };
         assert!(with(8, 9).contains("trace format 9"));
-        assert!(with(HEADER_SIZE + 30, 0xee).contains("the first record is damaged"));
-        assert!(with(HEADER_SIZE + 3, 0xee).contains("the first record is damaged"));
+        assert!(with(HEADER_SIZE + 30, 0xee).contains("the first event is damaged"));
+        assert!(with(HEADER_SIZE + 3, 0xee).contains("the first event is damaged"));
         std::fs::write(path.join("events"), &good[..HEADER_SIZE]).unwrap();
         assert!(refusal(path).contains("before anything was recorded"));
     }

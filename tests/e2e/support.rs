@@ -232,7 +232,12 @@ pub struct Recorded {
 
 /// A trace's header.
 pub fn header(trace: &Path) -> Header {
-    Header::read(&fs::read(trace.join("events")).unwrap()).unwrap()
+    header_of(&fs::read(trace.join("events")).unwrap())
+}
+
+/// The header of a log.
+pub fn header_of(log: &[u8]) -> Header {
+    Header::read(log, log.len() as u64).unwrap()
 }
 
 /// Bytes as text.

@@ -4,18 +4,20 @@
 //! This room may use `unsafe` to view the log, which is mapped read-only for the life of the process.
 #![allow(unsafe_code)]
 
+use super::events::Events;
 use crate::layout::LOG;
 use crate::sys::{self, map};
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
-use rdb_trace::{HEADER_SIZE, Header, Reader};
+use alloc::vec::Vec;
+use rdb_trace::{Cpu, HEADER_SIZE, Header, OpenError, Opened};
 
-/// Maps the log of the trace in `directory`.
+/// Opens the log of the trace in `directory`.
 ///
 /// # Errors
 /// One line for people.
-pub fn log(directory: &[u8]) -> Result<(Header, Reader<'static>), String> {
+pub fn log(directory: &[u8]) -> Result<(Header, Events), String> {
     let shown = String::from_utf8_lossy(directory);
     let path = CString::new([directory, b"/events"].concat()).map_err(|_| String::from("the trace's path has a NUL in it"))?;
     let fd = sys::open(&path, 0, 0);
@@ -23,22 +25,68 @@ pub fn log(directory: &[u8]) -> Result<(Header, Reader<'static>), String> {
         return Err(format!("cannot open {shown}/events (error {}); is it a trace directory?", -fd));
     }
     let fd = fd.cast_unsigned();
-    let size = sys::fstat(fd).map_err(|e| format!("cannot read {shown}/events (error {e})"))?[6];
-    if size == 0 {
-        return Err(format!("{shown}: {}", rdb_trace::HeaderError::Short));
-    }
-    // A private copy: a recorder that still writes must not change what was checked. Pages are shared until then.
-    let r = sys::mmap(LOG, size, map::READ, map::PRIVATE | map::FIXED_NOREPLACE, fd, 0);
+    let opened = map_log(fd, &shown);
     sys::close(fd);
+    opened
+}
+
+fn map_log(fd: u64, shown: &str) -> Result<(Header, Events), String> {
+    let size = sys::fstat(fd).map_err(|e| format!("cannot read {shown}/events (error {e})"))?[6];
+    let opened = Opened::new(size, |at, to| read(fd, at, to)).map_err(|e| match e {
+        OpenError::Header(e) => format!("{shown}: {e}"),
+        OpenError::Unreadable(e) => format!("cannot read {shown}/events (error {e})"),
+    })?;
+    let header = opened.header;
+    // Sealed chunks never change; the open one, which does while a recorder still writes, was copied.
+    let len = HEADER_SIZE as u64 + header.progress.sealed;
+    let r = sys::mmap(LOG, len, map::READ, map::PRIVATE | map::FIXED_NOREPLACE, fd, 0);
     if r.cast_unsigned() != LOG {
         return Err(format!("cannot map {shown}/events (error {})", -r));
     }
     // SAFETY: just mapped, read-only, never unmapped.
-    let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(LOG as *const u8, size as usize) };
-    let header = Header::read(bytes).map_err(|e| format!("{shown}: {e}"))?;
-    let end = HEADER_SIZE + header.committed as usize;
-    let records = &bytes[HEADER_SIZE..end];
-    Ok((header, if header.torn { Reader::torn(records) } else { Reader::new(records) }))
+    let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(LOG as *const u8, len as usize) };
+    Ok((header, Events::new(opened, bytes)))
+}
+
+fn read(fd: u64, mut at: u64, mut to: &mut [u8]) -> Result<(), i32> {
+    while !to.is_empty() {
+        match sys::pread(fd, to, at) {
+            n if n > 0 => {
+                at += n.cast_unsigned();
+                to = &mut to[n as usize..];
+            }
+            e if e == -sys::errno::EINTR => {}
+            0 => return Err(sys::errno::ENXIO as i32),
+            e => return Err(-e as i32),
+        }
+    }
+    Ok(())
+}
+
+/// Whether this CPU can replay what that one recorded.
+///
+/// # Errors
+/// One line for people.
+pub fn check_cpu(recorded: &Cpu, here: &Cpu) -> Result<(), String> {
+    let lacking: Vec<&str> = recorded.lacking_in(here).collect();
+    if !lacking.is_empty() {
+        return Err(format!(
+            "this CPU lacks what the recorded run could use: {}; replay the trace on a CPU that has it",
+            lacking.join(", ")
+        ));
+    }
+    if recorded.trapped && !here.trapped {
+        return Err(String::from(
+            "this CPU (or hypervisor) cannot trap CPUID, so the program would see another CPU than it was recorded on; replay the trace on one that can",
+        ));
+    }
+    if !recorded.trapped && recorded.signature != here.signature {
+        return Err(format!(
+            "the trace was recorded where CPUID cannot be trapped, on another kind of CPU ({:#x}, this is {:#x}); replay it there",
+            recorded.signature, here.signature
+        ));
+    }
+    Ok(())
 }
 
 /// Opens snapshot `index`.
@@ -50,4 +98,28 @@ pub fn snapshot(directory: &[u8], index: u64) -> Result<u64, String> {
     let path = CString::new([directory, name.as_bytes()].concat()).map_err(|_| String::from("the trace's path has a NUL in it"))?;
     let fd = sys::open(&path, 0, 0);
     u64::try_from(fd).map_err(|_| format!("the trace lacks files/{index} (error {}); copy the whole trace directory", -fd))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_cpu;
+    use rdb_trace::Cpu;
+
+    #[test]
+    fn a_poorer_cpu_is_refused_and_a_richer_one_is_not() {
+        let mut old = Cpu {
+            trapped: true,
+            signature: 1,
+            ..Cpu::default()
+        };
+        let mut new = Cpu { signature: 2, ..old };
+        new.features[2] = 1 << 16 | 1 << 5;
+        assert_eq!(check_cpu(&old, &new), Ok(()));
+        let refused = check_cpu(&new, &old).unwrap_err();
+        assert!(refused.contains("avx2, avx512f;"), "{refused}");
+        new.trapped = false;
+        assert!(check_cpu(&old, &new).unwrap_err().contains("cannot trap CPUID"));
+        old.trapped = false;
+        assert!(check_cpu(&old, &new).unwrap_err().contains("another kind of CPU"));
+    }
 }

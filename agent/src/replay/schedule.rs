@@ -65,7 +65,7 @@ pub fn next(agent: &'static mut Agent) -> ! {
                     damaged(agent, rdb_trace::RecordError::Malformed);
                 }
                 if !signals::frame::push(agent, context, u64::from(f.nr), &info, f.args[1]) {
-                    let _ = agent.replay().reader.next();
+                    agent.replay().reader.pass();
                     crate::intercept::no_frame(agent, context);
                 }
             }
@@ -90,6 +90,6 @@ pub fn next(agent: &'static mut Agent) -> ! {
                 }
             }
         }
-        let _ = agent.replay().reader.next();
+        agent.replay().reader.pass();
     }
 }

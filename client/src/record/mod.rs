@@ -35,6 +35,7 @@ pub fn run(places: &Places, args: &RecordArgs) -> Result<u8, Fault> {
         .arg(place.trace())
         .arg(places.store())
         .arg(args.verify_every.to_string())
+        .arg("0")
         .arg("--");
     command.arg(&program).args(&args.command);
     let status = child::run(command)?;
