@@ -13,17 +13,20 @@ use std::path::Path;
 
 /// What a trace says about itself.
 #[derive(Debug, Serialize)]
-struct Facts {
-    path: String,
-    command: Vec<String>,
+pub(crate) struct Facts {
+    pub(crate) path: String,
+    pub(crate) command: Vec<String>,
     directory: Option<String>,
     /// Seconds since 1970.
-    started: u64,
+    pub(crate) started: u64,
+    /// The same, in nanoseconds: what traces are sorted by.
+    #[serde(skip)]
+    pub(crate) started_ns: u64,
     format: u32,
-    events: u64,
-    bytes: u64,
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
     verify_every: u32,
-    ending: String,
+    pub(crate) ending: String,
 }
 
 /// Runs the subcommand; the exit status.
@@ -42,7 +45,11 @@ pub fn run(places: &Places, args: &InfoArgs) -> Result<u8, Fault> {
     Ok(0)
 }
 
-fn read(trace: &Path) -> Result<Facts, Fault> {
+/// What the trace directory `trace` says.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn read(trace: &Path) -> Result<Facts, Fault> {
     let failed = |e| Fault::new(format!("{}: {e}", trace.display()));
     let mut log = Log::open(trace).map_err(failed)?;
     let mut facts = Facts {
@@ -50,6 +57,7 @@ fn read(trace: &Path) -> Result<Facts, Fault> {
         command: Vec::new(),
         directory: None,
         started: log.header().started / 1_000_000_000,
+        started_ns: log.header().started,
         format: rdb_trace::VERSION,
         events: log.header().events,
         bytes: log.size(),

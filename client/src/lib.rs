@@ -7,6 +7,7 @@
 //! * [`show`]: how results look: text, JSON, source lines.
 //! * [`repl`], [`batch`]: the two front ends.
 //! * [`output`], [`info`], [`verify`]: what needs no daemon.
+//! * [`pack`], [`ls`], [`rm`]: traces as files.
 //!
 //! Not here: time travel itself (the daemon's), anything inside a recorded process (the agent's).
 
@@ -19,10 +20,13 @@ mod fault;
 pub mod info;
 pub mod link;
 mod log;
+pub mod ls;
 pub mod output;
+pub mod pack;
 pub mod paths;
 pub mod record;
 pub mod repl;
+pub mod rm;
 pub mod show;
 pub mod verify;
 
@@ -55,5 +59,9 @@ fn dispatch(command: &cli::Subcommand) -> Result<u8, Fault> {
         cli::Subcommand::Verify(args) => verify::run(&places, args),
         cli::Subcommand::Output(args) => output::run(&places, args),
         cli::Subcommand::Info(args) => info::run(&places, args),
+        cli::Subcommand::Pack(args) => pack::pack(&places, args),
+        cli::Subcommand::Unpack(args) => pack::unpack(args),
+        cli::Subcommand::Ls(args) => ls::run(&places, args),
+        cli::Subcommand::Rm(args) => rm::run(&places, args),
     }
 }

@@ -120,6 +120,7 @@ impl Sandbox {
     fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .env("XDG_DATA_HOME", self.path("data"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
             .env("XDG_RUNTIME_DIR", self.path("run"))
             .env("RDB_RDBD", env!("CARGO_BIN_EXE_rdbd"))
             .env_remove("PYTHONHASHSEED")

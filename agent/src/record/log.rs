@@ -106,6 +106,8 @@ impl Log {
         if fd < 0 {
             return Err(-fd);
         }
+        // Tells `rdbctl rm` that it is being written. Where there are no locks, nobody is told.
+        sys::lock(fd.cast_unsigned());
         let mapping = Mapping {
             fd: private(fd.cast_unsigned()),
             mapped: 0,

@@ -35,7 +35,7 @@ pub fn run(places: &Places, args: &RecordArgs) -> Result<u8, Fault> {
         .arg(place.trace())
         .arg(places.store())
         .arg(args.verify_every.to_string())
-        .arg("0")
+        .arg(args.max_size.unwrap_or(0).to_string())
         .arg("--");
     command.arg(&program).args(&args.command);
     let status = child::run(command)?;
