@@ -19,6 +19,11 @@ PROGRAMS = [
     ("clocks", "system calls", "import time\nfor i in range(200_000):\n    time.time()"),
     ("files", "system calls", "for i in range(5000):\n    with open('/etc/passwd') as f:\n        f.read()"),
     (
+        "preads",
+        "system calls",
+        "import os\nf = os.open('/etc/passwd', os.O_RDONLY)\nfor i in range(100_000):\n    os.pread(f, 512, i & 255)",
+    ),
+    (
         "threads",
         "threads",
         "import threading, queue\nq, r = queue.Queue(100), queue.Queue()\n"

@@ -8,7 +8,7 @@ use crate::arch::entry;
 use crate::diag::{self, say};
 use crate::record::Recorder;
 use crate::record::exec::{self, Request};
-use crate::record::log::{self, Log};
+use crate::record::log::{self, Form, Log};
 use crate::record::snapshot::Snapshots;
 use crate::record::tree::Tree;
 use crate::replay::lineage::{self, Lineage};
@@ -27,7 +27,7 @@ use rdb_trace::{Kind, Origin};
 /// Exit status when the program could not even be started.
 const FAILED: u32 = 125;
 const USAGE: &str =
-    "usage: record TRACE STORE EVERY STREAM PARENT follow|alone -- PROGRAM ARG0 [ARG...] | replay TRACE FD | verify TRACE [stops]";
+    "usage: record TRACE STORE EVERY SIZE STREAM PARENT follow|alone -- PROGRAM ARG0 [ARG...] | replay TRACE FD | verify TRACE [stops]";
 
 /// What the kernel gave the agent.
 struct Given {
@@ -106,7 +106,6 @@ fn set_up(mode: Mode) -> &'static mut Agent {
         .tid
         .store(sys::raw(sys::nr::GETTID, [0; 6]).cast_unsigned(), Ordering::SeqCst);
     signals::handlers::install();
-    agent.cpu.probe();
     agent
 }
 
@@ -120,17 +119,18 @@ fn intercept() {
 
 fn record(given: &Given) -> ! {
     let a = &given.args;
-    if a.len() < 11 || a[8] != b"--" {
+    if a.len() < 12 || a[9] != b"--" {
         say!("{USAGE}");
         sys::exit_group(2);
     }
     let small = |i: usize| number(&a[i]).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     let every = small(4);
-    let tree = Tree::new(&a[2], &a[3], small(5), a[7] == b"follow");
+    let limit = number(&a[5]).filter(|n| *n > 0).unwrap_or(u64::MAX);
+    let tree = Tree::new(&a[2], &a[3], small(6), a[8] == b"follow");
     let origin = Origin {
         stream: tree.stream,
         pid: sys::pid() as u32,
-        parent: small(6),
+        parent: small(7),
         forked: 0,
     };
     const F_GETFD: u64 = 1;
@@ -141,21 +141,26 @@ fn record(given: &Given) -> ! {
     let agent = set_up(Mode::Record);
     agent.auxv.clone_from(&given.auxv);
     let mut request = Request {
-        path: a[9].clone(),
-        args: a[10..].to_vec(),
+        path: a[10].clone(),
+        args: a[11..].to_vec(),
         env: given.env.clone(),
     };
-    let shown = alloc::string::String::from_utf8_lossy(&a[9]).into_owned();
+    let shown = alloc::string::String::from_utf8_lossy(&a[10]).into_owned();
     let fd = exec::resolve(&mut request).unwrap_or_else(|e| {
         say!("cannot run {shown} (error {e})");
         sys::exit_group(if e == sys::errno::ENOENT { 127 } else { 126 })
     });
     let folder = tree.folder(tree.stream);
     let path = CString::new([&folder[..], b"/events"].concat()).unwrap_or_default();
+    let form = Form {
+        verify_every: every,
+        limit,
+        cpu: intercept::cpu_here(),
+    };
     // The first process's folder was made by whoever started us.
     let made = tree.stream == 0 || tree.make_files(tree.stream);
     let created = if made {
-        Log::create(&path, &origin, every)
+        Log::create(&path, &origin, &form)
     } else {
         Err(sys::errno::EACCES)
     };
@@ -171,7 +176,8 @@ fn record(given: &Given) -> ! {
         sys::exit_group(FAILED)
     });
     let snapshots = Snapshots::new(&folder, &a[3]);
-    agent.recorder = Some(Box::new(Recorder::new(log, snapshots, tree, u64::from(every))));
+    agent.cpu.untrapped = !form.cpu.trapped;
+    agent.recorder = Some(Box::new(Recorder::new(log, snapshots, tree, form)));
     let (mask, ignored) = inherited_signals();
     set_signals(agent, mask, ignored);
     let args = [mask, ignored, 0, 0, 0, 0];
@@ -241,12 +247,22 @@ fn set_signals(agent: &mut Agent, mask: u64, ignored: u64) {
 fn open_trace(directory: &[u8], purpose: Purpose) -> &'static mut Agent {
     let agent = set_up(Mode::Replay);
     let (lineage, problem) = match lineage::open(directory) {
-        Ok(lineage) => (lineage, None),
+        Ok(lineage) => {
+            let here = intercept::cpu_here();
+            if !lineage.cpu.trapped {
+                // What the recording left alone must be left alone now.
+                intercept::leave_cpuid();
+            }
+            agent.cpu.untrapped = !here.trapped || !lineage.cpu.trapped;
+            let problem = replay::open::check_cpu(&lineage.cpu, &here).err();
+            (lineage, problem)
+        }
         Err(text) => (
             Lineage {
                 directory: directory.to_vec(),
-                reader: rdb_trace::Reader::new(&[]),
+                reader: replay::events::Events::none(),
                 branches: Vec::new(),
+                cpu: rdb_trace::Cpu::default(),
             },
             Some(text),
         ),
@@ -271,7 +287,7 @@ fn open_trace(directory: &[u8], purpose: Purpose) -> &'static mut Agent {
 }
 
 fn enter(agent: &'static mut Agent) -> ! {
-    let event = match agent.replay().reader.next() {
+    let event = match agent.replay().reader.peek() {
         Ok(Some(e)) if e.fixed.kind == Kind::Start => e,
         Ok(Some(_)) => replay::damaged(agent, rdb_trace::RecordError::Malformed),
         Ok(None) => replay::ended(agent),
@@ -279,6 +295,7 @@ fn enter(agent: &'static mut Agent) -> ! {
     };
     set_signals(agent, event.fixed.args[0], event.fixed.args[1]);
     let (entry, sp) = replay::apply::image(agent, &event);
+    agent.replay().reader.pass();
     if let Ok(Some(next)) = agent.replay().reader.peek() {
         replay::schedule::rewrite_cpuid(agent, &next.fixed);
     }

@@ -48,6 +48,7 @@ pub mod nr {
     pub const WAIT4: u64 = 61;
     pub const KILL: u64 = 62;
     pub const FCNTL: u64 = 72;
+    pub const FLOCK: u64 = 73;
     pub const FTRUNCATE: u64 = 77;
     pub const GETCWD: u64 = 79;
     pub const RENAME: u64 = 82;
@@ -286,6 +287,13 @@ pub fn futex_wake(word: &core::sync::atomic::AtomicU32) {
 /// fcntl(2) without pointers.
 pub fn fcntl(fd: u64, cmd: u64, arg: u64) -> i64 {
     call!(nr::FCNTL, fd, cmd, arg)
+}
+
+/// flock(2), exclusive, without waiting: held as long as the file is open in any process.
+pub fn lock(fd: u64) -> i64 {
+    const LOCK_EX: u64 = 2;
+    const LOCK_NB: u64 = 4;
+    call!(nr::FLOCK, fd, LOCK_EX | LOCK_NB)
 }
 
 /// ftruncate(2).

@@ -10,7 +10,7 @@ use std::path::PathBuf;
     name = "rdbctl",
     version,
     about = "Record a program once, then walk its run forward and backward",
-    after_help = "Example:\n  rdbctl record python3 app.py\n  rdbctl replay\n\nTRACE is a directory, a name under the data directory, or `latest`."
+    after_help = "Example:\n  rdbctl record python3 app.py\n  rdbctl replay\n\nTRACE is a directory, a name under the data directory, a packed trace, or `latest`."
 )]
 pub struct Cli {
     /// What to do.
@@ -53,6 +53,22 @@ pub enum Subcommand {
     /// Print facts about a recording
     #[command(after_help = "Example:\n  rdbctl info crash")]
     Info(InfoArgs),
+    /// Put a recording, with the contents of all files it needs, into one file
+    #[command(
+        after_help = "Example:\n  rdbctl pack crash -o crash.rdb\n  scp crash.rdb elsewhere:\n  rdbctl replay crash.rdb\n\n\
+        The file holds what the program read, secrets included. It replays on a CPU with the same features or more."
+    )]
+    Pack(PackArgs),
+    /// Make a trace directory of a packed recording
+    #[command(after_help = "Example:\n  rdbctl unpack crash.rdb -o crash\n\n\
+        Every command takes a packed recording directly, too; it is then unpacked into the cache, where it may be deleted at any time.")]
+    Unpack(UnpackArgs),
+    /// List the recordings in the data directory
+    #[command(after_help = "Example:\n  rdbctl ls")]
+    Ls(LsArgs),
+    /// Delete recordings, and the contents of files that no other recording needs
+    #[command(after_help = "Example:\n  rdbctl rm python3-20261121-101500-1")]
+    Rm(RmArgs),
 }
 
 /// Arguments of `record`.
@@ -70,6 +86,9 @@ pub struct RecordArgs {
     /// Record the first process alone, not those it makes
     #[arg(long)]
     pub no_follow: bool,
+    /// Stop recording when the event log has this size; the program goes on. K, M, G and T are powers of 1024; at least 1M
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_size: Option<u64>,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     pub command: Vec<OsString>,
@@ -157,9 +176,74 @@ pub struct InfoArgs {
     pub json: bool,
 }
 
+/// Arguments of `pack`.
+#[derive(Debug, Args)]
+pub struct PackArgs {
+    /// The trace
+    #[arg(default_value = "latest")]
+    pub trace: PathBuf,
+    /// The file to make [default: the trace's name and `.rdb`, here]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Arguments of `unpack`.
+#[derive(Debug, Args)]
+pub struct UnpackArgs {
+    /// The packed trace
+    pub file: PathBuf,
+    /// The directory to make [default: the file's name without `.rdb`, here]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+/// Arguments of `ls`.
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    /// One JSON object a trace, one a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `rm`.
+#[derive(Debug, Args)]
+pub struct RmArgs {
+    /// The traces
+    #[arg(required = true, value_name = "TRACE")]
+    pub traces: Vec<PathBuf>,
+}
+
+/// A number of bytes: `64M`.
+fn size(text: &str) -> Result<u64, String> {
+    const LEAST: u64 = 1 << 20;
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" | "KB" | "KIB" => 10,
+        "M" | "MB" | "MIB" => 20,
+        "G" | "GB" | "GIB" => 30,
+        "T" | "TB" | "TIB" => 40,
+        _ => return Err("not a size; say 64M, for instance".into()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "not a size; say 64M, for instance")?;
+    match number.checked_mul(1 << shift) {
+        Some(bytes) if bytes >= LEAST => Ok(bytes),
+        Some(_) => Err("too small: 1M at least".into()),
+        None => Err("too large".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!((size("64M"), size("1g"), size("2097152")), (Ok(64 << 20), Ok(1 << 30), Ok(2 << 20)));
+        for bad in ["", "M", "1X", "-5M", "1.5G", "10K", "99999999T", "1M2"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_sound() {

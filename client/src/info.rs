@@ -13,17 +13,20 @@ use std::path::Path;
 
 /// What a trace says about itself.
 #[derive(Debug, Serialize)]
-struct Facts {
-    path: String,
-    command: Vec<String>,
+pub(crate) struct Facts {
+    pub(crate) path: String,
+    pub(crate) command: Vec<String>,
     directory: Option<String>,
     /// Seconds since 1970.
-    started: u64,
+    pub(crate) started: u64,
+    /// The same, in nanoseconds: what traces are sorted by.
+    #[serde(skip)]
+    pub(crate) started_ns: u64,
     format: u32,
-    events: u64,
-    bytes: u64,
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
     verify_every: u32,
-    ending: String,
+    pub(crate) ending: String,
 }
 
 /// Runs the subcommand; the exit status.
@@ -42,7 +45,11 @@ pub fn run(places: &Places, args: &InfoArgs) -> Result<u8, Fault> {
     Ok(0)
 }
 
-fn read(trace: &Path) -> Result<Facts, Fault> {
+/// What the trace directory `trace` says.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn read(trace: &Path) -> Result<Facts, Fault> {
     let failed = |e| Fault::new(format!("{}: {e}", trace.display()));
     let mut log = Log::open(trace).map_err(failed)?;
     let mut facts = Facts {
@@ -50,6 +57,7 @@ fn read(trace: &Path) -> Result<Facts, Fault> {
         command: Vec::new(),
         directory: None,
         started: log.header().started / 1_000_000_000,
+        started_ns: log.header().started,
         format: rdb_trace::VERSION,
         events: log.header().events,
         bytes: log.size(),
@@ -96,14 +104,13 @@ fn text(facts: &Facts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rdb_trace::Header;
-    use rdb_trace::event::{Fixed, seal};
-    use rdb_trace::header::offset;
+    use rdb_trace::End;
+    use rdb_trace::event::Fixed;
 
     #[test]
     fn header_and_start_event_are_told() {
         let dir = tempfile::tempdir().unwrap();
-        let fixed = Fixed {
+        let start = Fixed {
             kind: Kind::Start,
             flags: 0,
             thread: 0,
@@ -114,25 +121,21 @@ mod tests {
             args: [0; 6],
             registers: 0,
         };
-        let mut record = fixed.bytes().to_vec();
-        for (tag, value) in [(Tag::Directory, &b"/home"[..]), (Tag::Arguments, b"python3\0a b.py\0")] {
-            record.extend((tag as u64).to_le_bytes());
-            record.extend((value.len() as u64).to_le_bytes());
-            record.extend(value);
-            record.resize(record.len().next_multiple_of(8), 0);
-        }
-        seal(&mut record);
-        let mut log = Header::page(&rdb_trace::Origin::default(), 0, 1_795_256_100_000_000_000).to_vec();
-        log[offset::COMMITTED] = u8::try_from(record.len()).unwrap();
-        log[offset::EVENTS] = 1;
-        log.extend(record);
+        let log = rdb_trace::memory::log(
+            1_795_256_100_000_000_000,
+            End::Open,
+            &[&[(
+                start,
+                &[(Tag::Directory as u64, b"/home"), (Tag::Arguments as u64, b"python3\0a b.py\0")],
+            )]],
+        );
         std::fs::write(dir.path().join("events"), log).unwrap();
         let facts = read(dir.path()).unwrap();
         assert_eq!(facts.command, ["python3", "a b.py"]);
         let shown = text(&facts);
         assert!(
             shown.contains(&format!(
-                "directory  /home\nstarted    2026-11-21 10:15:00 UTC\nevents     1 in 4.1 KiB (format {})\n",
+                "directory  /home\nstarted    2026-11-21 10:15:00 UTC\nevents     1 in 4.0 KiB (format {})\n",
                 rdb_trace::VERSION
             )),
             "{shown}"

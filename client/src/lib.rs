@@ -7,6 +7,7 @@
 //! * [`show`]: how results look: text, JSON, source lines.
 //! * [`repl`], [`batch`]: the two front ends.
 //! * [`output`], [`info`], [`verify`]: what needs no daemon.
+//! * [`pack`], [`ls`], [`rm`]: traces as files.
 //!
 //! Not here: time travel itself (the daemon's), anything inside a recorded process (the agent's).
 
@@ -19,11 +20,14 @@ mod fault;
 pub mod info;
 pub mod link;
 mod log;
+pub mod ls;
 pub mod output;
+pub mod pack;
 pub mod paths;
 pub mod processes;
 pub mod record;
 pub mod repl;
+pub mod rm;
 pub mod show;
 pub mod verify;
 
@@ -57,5 +61,9 @@ fn dispatch(command: &cli::Subcommand) -> Result<u8, Fault> {
         cli::Subcommand::Output(args) => output::run(&places, args),
         cli::Subcommand::Ps(args) => processes::run(&places, args),
         cli::Subcommand::Info(args) => info::run(&places, args),
+        cli::Subcommand::Pack(args) => pack::pack(&places, args),
+        cli::Subcommand::Unpack(args) => pack::unpack(args),
+        cli::Subcommand::Ls(args) => ls::run(&places, args),
+        cli::Subcommand::Rm(args) => rm::run(&places, args),
     }
 }

@@ -1,10 +1,9 @@
-//! Reading a trace's event log from disk, one record at a time. The format itself is `rdb_trace`'s.
+//! Reading a trace's event log from disk, one event at a time. The format itself is `rdb_trace`'s.
 
-use rdb_trace::event::FIXED;
-use rdb_trace::header::offset;
-use rdb_trace::{EVENTS_FILE, Event, HEADER_SIZE, Header, HeaderError, Reader, RecordError};
+use rdb_trace::{EVENTS_FILE, Event, HEADER_SIZE, Header, HeaderError, OpenError, Opened, Pieces, Reader, RecordError};
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Why a log could not be opened or read on.
@@ -16,7 +15,7 @@ pub enum LogError {
     /// The header is not one of ours.
     #[error("{0}")]
     Header(#[from] HeaderError),
-    /// A record is damaged.
+    /// An event is damaged.
     #[error("event {index}: {error}; the trace is damaged from there on")]
     Record {
         /// Which event.
@@ -34,17 +33,18 @@ pub enum LogError {
     },
 }
 
-/// An open log, standing before its next record.
-#[derive(Debug)]
+type Read = Box<dyn FnMut(u64, &mut [u8]) -> Result<(), i32>>;
+
+/// An open log, standing before its next event.
 pub struct Log {
     header: Header,
-    file: BufReader<File>,
-    /// Bytes of records the header promises and the reader has not passed.
-    left: u64,
-    /// Of those, how many the file does not have.
-    missing: u64,
-    index: u64,
-    record: Vec<u8>,
+    reader: Reader<Pieces<Read>>,
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").field("header", &self.header).finish_non_exhaustive()
+    }
 }
 
 impl Log {
@@ -53,26 +53,16 @@ impl Log {
     /// # Errors
     /// [`LogError::Io`], [`LogError::Header`].
     pub fn open(trace: &Path) -> Result<Log, LogError> {
-        let mut file = File::open(trace.join(EVENTS_FILE))?;
+        let file = File::open(trace.join(EVENTS_FILE))?;
         let size = file.metadata()?.len();
-        let mut page = Vec::with_capacity(HEADER_SIZE);
-        file.by_ref().take(HEADER_SIZE as u64).read_to_end(&mut page)?;
-        let mut header = Header::read(&page)?;
-        // `Header::read` counts what it was given; only the page was.
-        let promised = page[offset::COMMITTED..offset::COMMITTED + 8]
-            .iter()
-            .rev()
-            .fold(0, |n, b| n << 8 | u64::from(*b));
-        let present = size - HEADER_SIZE as u64;
-        header.committed = promised.min(present);
-        let missing = promised.saturating_sub(present);
+        let mut read: Read = Box::new(move |at, to| file.read_exact_at(to, at).map_err(|e| e.raw_os_error().unwrap_or(libc::ENODATA)));
+        let opened = Opened::new(size, &mut read).map_err(|e| match e {
+            OpenError::Header(e) => LogError::Header(e),
+            OpenError::Unreadable(e) => LogError::Io(io::Error::from_raw_os_error(e)),
+        })?;
         Ok(Log {
-            header,
-            file: BufReader::with_capacity(1 << 16, file),
-            left: promised,
-            missing,
-            index: 0,
-            record: Vec::new(),
+            header: opened.header,
+            reader: Reader::new(opened, Pieces::new(read)),
         })
     }
 
@@ -82,10 +72,10 @@ impl Log {
         &self.header
     }
 
-    /// Bytes of header and whole records.
+    /// Bytes of header and chunks.
     #[must_use]
     pub fn size(&self) -> u64 {
-        HEADER_SIZE as u64 + self.header.committed
+        HEADER_SIZE as u64 + self.header.progress.sealed + u64::from(self.header.progress.open)
     }
 
     /// The next event, or `None` at the end.
@@ -93,35 +83,14 @@ impl Log {
     /// # Errors
     /// [`LogError`]; there is nothing to be read after one.
     pub fn next_event(&mut self) -> Result<Option<Event<'_>>, LogError> {
-        if self.left == 0 {
-            return Ok(None);
+        let index = self.reader.index();
+        match self.reader.next() {
+            Ok(None) if self.header.torn() => Err(LogError::Truncated {
+                index,
+                missing: self.header.missing,
+            }),
+            Ok(event) => Ok(event),
+            Err(error) => Err(LogError::Record { index, error }),
         }
-        let index = self.index;
-        let malformed = LogError::Record {
-            index,
-            error: RecordError::Malformed,
-        };
-        let truncated = LogError::Truncated {
-            index,
-            missing: self.missing,
-        };
-        let present = self.left - self.missing;
-        if present < FIXED as u64 {
-            return Err(if self.missing > 0 { truncated } else { malformed });
-        }
-        self.record.resize(4, 0);
-        self.file.read_exact(&mut self.record)?;
-        let size = self.record.iter().rev().fold(0, |n, b| n << 8 | usize::from(*b));
-        if size < FIXED || size as u64 > self.left {
-            return Err(malformed);
-        }
-        if size as u64 > present {
-            return Err(truncated);
-        }
-        self.record.resize(size, 0);
-        self.file.read_exact(&mut self.record[4..])?;
-        self.left -= size as u64;
-        self.index += 1;
-        Reader::new(&self.record).next().map_err(|error| LogError::Record { index, error })
     }
 }

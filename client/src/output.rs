@@ -57,43 +57,34 @@ pub fn print(log: &mut Log, fd: Option<u8>, out: &mut dyn Write, err: &mut dyn W
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rdb_trace::Header;
-    use rdb_trace::event::{Fixed, seal};
-    use rdb_trace::header::offset;
+    use rdb_trace::event::Fixed;
+    use rdb_trace::{End, HEADER_SIZE, Kind};
     use std::fs;
     use std::path::Path;
 
-    fn record(tag: Tag, text: &str) -> Vec<u8> {
-        let fixed = Fixed {
-            kind: rdb_trace::Kind::Syscall,
-            flags: 0,
-            thread: 0,
-            nr: 1,
-            ret: 0,
-            rip: 0,
-            rsp: 0,
-            args: [0; 6],
-            registers: 0,
-        };
-        let mut b = fixed.bytes().to_vec();
-        b.extend((tag as u64).to_le_bytes());
-        b.extend((text.len() as u64).to_le_bytes());
-        b.extend(text.as_bytes());
-        b.resize(b.len().next_multiple_of(8), 0);
-        seal(&mut b);
-        b
-    }
+    const CALL: Fixed = Fixed {
+        kind: Kind::Syscall,
+        flags: 0,
+        thread: 0,
+        nr: 1,
+        ret: 0,
+        rip: 0,
+        rsp: 0,
+        args: [0; 6],
+        registers: 0,
+    };
 
+    /// A trace in `dir` of three lines, each in a chunk of its own.
     fn trace(dir: &Path) -> Vec<u8> {
-        let records = [
-            record(Tag::Stdout, "one\n"),
-            record(Tag::Stderr, "two\n"),
-            record(Tag::Stdout, "three\n"),
-        ]
-        .concat();
-        let mut log = Header::page(&rdb_trace::Origin::default(), 0, 0).to_vec();
-        log[offset::COMMITTED..offset::COMMITTED + 8].copy_from_slice(&(records.len() as u64).to_le_bytes());
-        log.extend(&records);
+        let log = rdb_trace::memory::log(
+            0,
+            End::Open,
+            &[
+                &[(CALL, &[(Tag::Stdout as u64, b"one\n")])],
+                &[(CALL, &[(Tag::Stderr as u64, b"two\n")])],
+                &[(CALL, &[(Tag::Stdout as u64, b"three\n")])],
+            ],
+        );
         fs::write(dir.join("events"), &log).unwrap();
         log
     }
@@ -123,7 +114,7 @@ mod tests {
         assert_eq!(damage.unwrap().to_string(), "the trace is cut off at event 2, 3 bytes are missing");
 
         let mut rotten = log.clone();
-        let at = rotten.len() - 8;
+        let at = rotten.len() - 4;
         rotten[at] ^= 1;
         fs::write(dir.path().join("events"), &rotten).unwrap();
         assert_eq!(
@@ -133,7 +124,16 @@ mod tests {
     }
 
     #[test]
-    fn bytes_beyond_the_committed_ones_do_not_count() {
+    fn nothing_but_the_header_is_no_output() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = trace(dir.path());
+        fs::write(dir.path().join("events"), &log[..HEADER_SIZE]).unwrap();
+        let (out, err, damage) = printed(dir.path(), None);
+        assert!(out.is_empty() && err.is_empty() && damage.is_some());
+    }
+
+    #[test]
+    fn bytes_beyond_the_chunks_do_not_count() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = trace(dir.path());
         log.extend([0; 500]);

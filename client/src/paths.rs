@@ -57,12 +57,28 @@ impl Places {
         self.data.join("history")
     }
 
-    /// The trace directory a TRACE argument means, absolute.
+    /// The trace directory a TRACE argument means, absolute. A packed trace is unpacked into the cache.
     ///
     /// # Errors
     /// When there is none, or it is no trace.
     pub fn trace(&self, named: &Path) -> Result<PathBuf, Fault> {
-        let found = if named.as_os_str() == LATEST {
+        let found = self.find(named)?;
+        if found.is_file() {
+            return crate::pack::opened(&found);
+        }
+        check(found)
+    }
+
+    /// The same, for what is done to the directory itself.
+    ///
+    /// # Errors
+    /// When there is none, or it is no trace directory.
+    pub fn directory(&self, named: &Path) -> Result<PathBuf, Fault> {
+        check(self.find(named)?)
+    }
+
+    fn find(&self, named: &Path) -> Result<PathBuf, Fault> {
+        Ok(if named.as_os_str() == LATEST {
             let link = self.data.join(LATEST);
             link.canonicalize()
                 .map_err(|_| Fault::new("no latest trace: record one first, for instance `rdbctl record python3 app.py`"))?
@@ -71,7 +87,7 @@ impl Places {
             let beside = named
                 .canonicalize()
                 .ok()
-                .filter(|p| !bare || p.join(rdb_trace::EVENTS_FILE).exists());
+                .filter(|p| !bare || p.join(rdb_trace::EVENTS_FILE).exists() || p.is_file());
             let under = || if bare { self.data.join(named).canonicalize().ok() } else { None };
             beside.or_else(under).or_else(|| named.canonicalize().ok()).ok_or_else(|| {
                 let also = if bare {
@@ -81,17 +97,21 @@ impl Places {
                 };
                 Fault::new(format!("no trace '{}' here{also}", named.display()))
             })?
-        };
-        let log = found.join(rdb_trace::EVENTS_FILE);
-        match log.symlink_metadata() {
-            Ok(_) => Ok(found),
-            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => Err(Fault::new(format!(
-                "{} is not a trace (it has no '{}' in it)",
-                found.display(),
-                rdb_trace::EVENTS_FILE
-            ))),
-            Err(e) => Err(Fault::new(format!("cannot open {}: {e}", log.display()))),
-        }
+        })
+    }
+}
+
+/// A trace has an event log.
+fn check(found: PathBuf) -> Result<PathBuf, Fault> {
+    let log = found.join(rdb_trace::EVENTS_FILE);
+    match log.symlink_metadata() {
+        Ok(_) => Ok(found),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => Err(Fault::new(format!(
+            "{} is not a trace (it has no '{}' in it)",
+            found.display(),
+            rdb_trace::EVENTS_FILE
+        ))),
+        Err(e) => Err(Fault::new(format!("cannot open {}: {e}", log.display()))),
     }
 }
 

@@ -54,6 +54,13 @@ Traces are kept in
 by default
 .IR ~/.local/share/rdb .
 .TP
+XDG_CACHE_HOME
+Packed traces that were opened directly are unpacked in
+.IR $XDG_CACHE_HOME/rdb ,
+by default
+.IR ~/.cache/rdb ;
+it may be deleted.
+.TP
 XDG_RUNTIME_DIR
 The daemon's socket is
 .IR $XDG_RUNTIME_DIR/rdb/rdbd.sock ,
@@ -75,7 +82,7 @@ When set, no colour is used.
 A link to the newest trace.
 .TP
 .I ~/.local/share/rdb/store
-The contents of files that traces share.
+The contents of files that traces share. A trace has a link to each it needs.
 .TP
 .I ~/.local/share/rdb/history
 The history of the prompt.
@@ -129,7 +136,7 @@ fn page() -> String {
         ".SH SYNOPSIS\n.B rdbctl\n.I SUBCOMMAND\n.RI [ OPTIONS ]\n.SH DESCRIPTION\nRecords the whole run of a program once. Afterwards one \
          can walk through that run, forward and backward, and look at any object at any time.\nThe program is not modified, and cannot tell.\n.PP\n",
     );
-    page.push_str("TRACE is a directory, a name under the data directory, or\n.BR latest .\n");
+    page.push_str("TRACE is a directory, a name under the data directory, a packed trace, or\n.BR latest .\n");
     for sub in command.get_subcommands().filter(|s| s.get_name() != "help") {
         let man = Man::new(sub.clone());
         page.push_str(&format!(

@@ -2,19 +2,16 @@
 
 use crate::fault::Fault;
 use rdb_protocol::client::FailureCode;
-use rdb_trace::header::offset;
-use rdb_trace::{EVENTS_FILE, HEADER_SIZE, Header, Kind, PROCESSES_DIR, Reader, Tag};
+use rdb_trace::{EVENTS_FILE, HEADER_SIZE, Header, Kind, OpenError, Opened, PROCESSES_DIR, Pieces, Reader, Tag};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-
-/// Longest first record that is believed.
-const LONGEST_START: u64 = 256 << 20;
 
 /// Which recording this is: a survey of another one is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
-    /// Bytes of whole records.
+    /// Bytes of chunks, the open one's included.
     pub committed: u64,
     /// Start of the recording.
     pub started: u64,
@@ -82,16 +79,16 @@ fn bad(path: &Path, what: &str) -> Fault {
 
 /// The log of one process.
 struct Stream {
+    opened: Opened,
     file: File,
     header: Header,
     committed: u64,
-    bytes: Vec<u8>,
 }
 
 impl Stream {
     fn open(path: &Path) -> Result<Stream, Fault> {
         let log = path.join(EVENTS_FILE);
-        let mut file = File::open(&log).map_err(|e| match e.kind() {
+        let file = File::open(&log).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound if path.is_dir() => bad(path, "not an rdb trace (there is no file `events` in it)"),
             io::ErrorKind::NotFound => bad(path, "no such trace"),
             io::ErrorKind::NotADirectory => bad(path, "not an rdb trace (a trace is a directory)"),
@@ -99,43 +96,29 @@ impl Stream {
         })?;
         let unreadable = |e: io::Error| bad(path, &format!("cannot read the trace: {e}"));
         let length = file.metadata().map_err(unreadable)?.len();
-        let mut bytes = Vec::new();
-        (&mut file)
-            .take(HEADER_SIZE as u64 + 4)
-            .read_to_end(&mut bytes)
-            .map_err(unreadable)?;
-        let header = Header::read(&bytes).map_err(|e| bad(path, &e.to_string()))?;
-        let committed = word(&bytes, offset::COMMITTED).min(length - HEADER_SIZE as u64);
+        let opened = Opened::new(length, |at, to| piece(&file, at, to)).map_err(|e| match e {
+            OpenError::Header(e) => bad(path, &e.to_string()),
+            OpenError::Unreadable(e) => unreadable(io::Error::from_raw_os_error(e)),
+        })?;
+        let header = opened.header;
+        let committed = header.progress.sealed + u64::from(header.progress.open);
         if committed == 0 {
             return Err(bad(path, "the recording was cut off before anything was recorded"));
         }
         Ok(Stream {
+            opened,
             file,
             header,
             committed,
-            bytes,
         })
     }
 
-    /// Command and directory, from the first record.
-    fn start(mut self, path: &Path) -> Result<(Vec<String>, String), Fault> {
-        let first = self
-            .bytes
-            .get(HEADER_SIZE..HEADER_SIZE + 4)
-            .map_or(0, |b| u64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]])));
-        if first > LONGEST_START {
-            return Err(bad(path, "the first record is damaged"));
-        }
-        (&mut self.file)
-            .take(first.saturating_sub(4))
-            .read_to_end(&mut self.bytes)
-            .map_err(|e| bad(path, &format!("cannot read the trace: {e}")))?;
-        let start = Reader::new(&self.bytes[HEADER_SIZE..])
-            .next()
-            .ok()
-            .flatten()
-            .filter(|e| e.fixed.kind == Kind::Start);
-        let start = start.ok_or_else(|| bad(path, "the first record is damaged"))?;
+    /// Command and directory, from the first event.
+    fn start(self, path: &Path) -> Result<(Vec<String>, String), Fault> {
+        let file = self.file;
+        let mut reader = Reader::new(self.opened, Pieces::new(move |at, to: &mut [u8]| piece(&file, at, to)));
+        let start = reader.next().ok().flatten().filter(|e| e.fixed.kind == Kind::Start);
+        let start = start.ok_or_else(|| bad(path, "the first event is damaged"))?;
         let text = |tag| start.tagged(tag).map(|e| String::from_utf8_lossy(e.bytes).into_owned());
         let arguments = text(Tag::Arguments).unwrap_or_default();
         let mut command: Vec<String> = arguments.split_terminator('\0').map(str::to_string).collect();
@@ -146,10 +129,9 @@ impl Stream {
     }
 }
 
-fn word(bytes: &[u8], at: usize) -> u64 {
-    bytes
-        .get(at..at + 8)
-        .map_or(0, |b| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
+fn piece(file: &File, at: u64, to: &mut [u8]) -> Result<(), i32> {
+    file.read_exact_at(to, at)
+        .map_err(|e| e.raw_os_error().unwrap_or(nix::libc::ENODATA))
 }
 
 #[cfg(test)]
@@ -191,8 +173,8 @@ mod tests {
             refusal(path)
         };
         assert!(with(8, 9).contains("trace format 9"));
-        assert!(with(HEADER_SIZE + 30, 0xee).contains("the first record is damaged"));
-        assert!(with(HEADER_SIZE + 3, 0xee).contains("the first record is damaged"));
+        assert!(with(HEADER_SIZE + 30, 0xee).contains("the first event is damaged"));
+        assert!(with(HEADER_SIZE + 3, 0xee).contains("the first event is damaged"));
         std::fs::write(path.join("events"), &good[..HEADER_SIZE]).unwrap();
         assert!(refusal(path).contains("before anything was recorded"));
     }

@@ -9,8 +9,8 @@ use rdb_protocol::replay::{
     Answer, Breakpoint, Divergence, Evaluated, Follow, Hit, Hits, Interpreter, Order, Passing, Run, RunEnd, Stopped,
 };
 use rdb_protocol::{Activation, BreakpointPlace, EventIndex, Frame, Location, Position, SourceFile, StopKind, Time, Variable};
-use rdb_trace::event::{Fixed, seal};
-use rdb_trace::header::{End, Header, offset};
+use rdb_trace::event::Fixed;
+use rdb_trace::header::{End, offset};
 use rdb_trace::{Kind, Tag};
 use std::collections::HashMap;
 use std::io::{IoSliceMut, Read};
@@ -50,24 +50,13 @@ pub(crate) fn write_trace(dir: &Path) {
         args: [0; 6],
         registers: 0,
     };
-    let mut record = fixed.bytes().to_vec();
-    let effects: [(Tag, &[u8]); 3] = [
-        (Tag::Program, b"/usr/bin/python3"),
-        (Tag::Directory, b"/home/u"),
-        (Tag::Arguments, b"python3\0a b.py\0\0"),
+    let effects: [(u64, &[u8]); 3] = [
+        (Tag::Program as u64, b"/usr/bin/python3"),
+        (Tag::Directory as u64, b"/home/u"),
+        (Tag::Arguments as u64, b"python3\0a b.py\0\0"),
     ];
-    for (tag, bytes) in effects {
-        record.extend((tag as u64).to_le_bytes());
-        record.extend((bytes.len() as u64).to_le_bytes());
-        record.extend(bytes);
-        record.resize(record.len().next_multiple_of(8), 0);
-    }
-    seal(&mut record);
-    let mut log = Header::page(&rdb_trace::Origin::default(), 0, 42).to_vec();
-    log[offset::COMMITTED..offset::COMMITTED + 8].copy_from_slice(&(record.len() as u64).to_le_bytes());
+    let mut log = rdb_trace::memory::log(42, End::Exited(0), &[&[(fixed, &effects)]]);
     log[offset::EVENTS..offset::EVENTS + 8].copy_from_slice(&1000u64.to_le_bytes());
-    log[offset::END..offset::END + 4].copy_from_slice(&End::Exited(0).words().0.to_le_bytes());
-    log.extend(record);
     std::fs::write(dir.join(rdb_trace::EVENTS_FILE), log).unwrap();
 }
 

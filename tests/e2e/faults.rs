@@ -1,7 +1,7 @@
 //! Damaged, missing and foreign traces: one clear line, and what is whole can still be replayed.
 
-use super::support::{Sandbox, header, program, text};
-use rdb_trace::HEADER_SIZE;
+use super::support::{Sandbox, header, header_of, program, text};
+use rdb_trace::{HEADER_SIZE, Opened, Reader, Writer};
 use std::fs;
 
 fn recorded() -> (Sandbox, std::path::PathBuf) {
@@ -10,6 +10,30 @@ fn recorded() -> (Sandbox, std::path::PathBuf) {
         .record("trace", &["/usr/bin/python3", &program("texts.py").display().to_string()])
         .trace;
     (sandbox, trace)
+}
+
+/// Writes a log again with its effects changed by `change`, which says whether it did; how many it has changed.
+fn rewrite(log: &mut Vec<u8>, mut change: impl FnMut(&mut [u8]) -> bool) -> usize {
+    let header = header_of(log);
+    let source = log.as_slice();
+    let opened = Opened::new(log.len() as u64, |at, to| {
+        let at = usize::try_from(at).unwrap();
+        to.copy_from_slice(&log[at..at + to.len()]);
+        Ok(())
+    });
+    let mut reader = Reader::new(opened.unwrap(), source);
+    let Ok(mut writer) = Writer::new(log[..HEADER_SIZE].to_vec());
+    let mut changed = 0;
+    while let Some(event) = reader.next().unwrap() {
+        let mut effects: Vec<(u64, Vec<u8>)> = event.effects().map(|e| (e.target, e.bytes.to_vec())).collect();
+        changed += effects.iter_mut().map(|e| usize::from(change(&mut e.1))).sum::<usize>();
+        let effects: Vec<(u64, &[u8])> = effects.iter().map(|(t, b)| (*t, b.as_slice())).collect();
+        let Ok(()) = rdb_trace::memory::add(&mut writer, &event.fixed, &effects);
+    }
+    assert_eq!(writer.events(), header.events);
+    let size = usize::try_from(writer.close()).unwrap();
+    *log = writer.room()[..size].to_vec();
+    changed
 }
 
 #[test]
@@ -55,7 +79,7 @@ fn a_truncated_trace_replays_as_far_as_it_goes() {
     let whole = fs::read(&events).unwrap();
     let all = header(&trace).events;
     fs::write(&events, &whole[..HEADER_SIZE + (whole.len() - HEADER_SIZE) * 3 / 4]).unwrap();
-    assert!(header(&trace).torn);
+    assert!(header(&trace).torn());
     sandbox.verify(&trace);
     let out = sandbox.rdbctl().arg("verify").arg(&trace).output().unwrap();
     let said = text(&out.stderr);
@@ -90,21 +114,17 @@ fn a_lost_snapshot_is_named() {
 #[test]
 fn another_result_is_a_divergence_with_its_place() {
     // The judge must be able to condemn: a recording in which one recorded byte is not what it was. The interpreter reads the
-    // script several times (is it an archive? which encoding?): change it every time, and seal each record again.
+    // script several times (is it an archive? which encoding?): change it every time, and write the log again.
     let (sandbox, trace) = recorded();
     let events = trace.join("events");
     let mut bytes = fs::read(&events).unwrap();
-    let (mut start, mut changed) = (HEADER_SIZE, 0);
-    while start < bytes.len() {
-        let size = u32::from_le_bytes(bytes[start..start + 4].try_into().unwrap()) as usize;
-        let record = &mut bytes[start..start + size];
-        if let Some(at) = record.windows(9).position(|w| w == b"len(rows)") {
-            record[at + 7] = b'x';
-            rdb_trace::event::seal(record);
-            changed += 1;
+    let changed = rewrite(&mut bytes, |effect| {
+        let at = effect.windows(9).position(|w| w == b"len(rows)");
+        if let Some(at) = at {
+            effect[at + 7] = b'x';
         }
-        start += size;
-    }
+        at.is_some()
+    });
     assert!(changed > 0, "the script's source is in the trace");
     fs::write(&events, bytes).unwrap();
     let out = sandbox.rdbctl().arg("verify").arg(&trace).output().unwrap();
@@ -115,4 +135,22 @@ fn another_result_is_a_divergence_with_its_place() {
         "{said}"
     );
     assert!(header(&trace).events > 0);
+}
+
+#[test]
+fn a_cpu_that_lacks_features_is_named() {
+    let (sandbox, trace) = recorded();
+    let events = trace.join("events");
+    let mut bytes = fs::read(&events).unwrap();
+    // No CPU has all of them.
+    let words = rdb_trace::header::offset::CPU + 8;
+    bytes[words..words + 4 * rdb_trace::cpu::WORDS].fill(0xff);
+    fs::write(&events, bytes).unwrap();
+    let out = sandbox.rdbctl().arg("verify").arg(&trace).output().unwrap();
+    let said = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{said}");
+    assert!(
+        said.lines().count() == 1 && said.contains("this CPU lacks") && said.contains("xop"),
+        "{said}"
+    );
 }

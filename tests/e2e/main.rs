@@ -6,6 +6,7 @@ mod daemon;
 mod faults;
 mod interrupts;
 mod native;
+mod portable;
 mod processes;
 mod programs;
 mod recording;

@@ -189,7 +189,7 @@ fn a_full_disk_ends_the_trace_and_not_the_program() {
     let script = format!(
         "mount -t tmpfs -o size=12m none {disk} && {rdbctl} record -o {disk}/trace -- /usr/bin/python3 -c '
 import os
-f = os.open(\"/dev/zero\", os.O_RDONLY)
+f = os.open(\"/dev/urandom\", os.O_RDONLY)
 n = 0
 for i in range(40):
     n += len(os.read(f, 1 << 20))
@@ -210,7 +210,7 @@ print(n)
     assert_eq!(text(&out.stdout), format!("{}\n", 40 << 20), "the program goes on");
     assert!(text(&out.stderr).contains("disk"), "{}", text(&out.stderr));
     let log = fs::read(sandbox.path("events")).unwrap();
-    assert_eq!(rdb_trace::Header::read(&log).unwrap().end, End::DiskFull);
+    assert_eq!(super::support::header_of(&log).end, End::DiskFull);
 }
 
 #[test]
@@ -230,4 +230,66 @@ fn sigkill_leaves_a_trace_that_replays() {
     sandbox.verify(&trace);
     let said = sandbox.rdbctl().arg("output").arg(&trace).output().unwrap();
     assert_eq!(text(&said.stdout), "now\n");
+}
+
+#[test]
+fn a_log_nobody_could_close_is_whole() {
+    // The program and `rdbctl` both die at once: what is in the open chunk is all there.
+    let sandbox = Sandbox::new();
+    let trace = sandbox.path("trace");
+    let script = "import os, signal
+for i in range(30000): os.stat('/tmp')
+print('now', flush=True)
+os.kill(os.getppid(), signal.SIGKILL)
+os.kill(os.getpid(), signal.SIGKILL)";
+    let out = sandbox
+        .rdbctl()
+        .args(["record", "-q", "--verify-every", "500", "-o"])
+        .arg(&trace)
+        .args(["--", "/usr/bin/python3", "-c", script])
+        .output()
+        .unwrap();
+    assert_eq!(out.status.signal(), Some(9));
+    let left = header(&trace);
+    assert_eq!(left.end, End::Open);
+    assert!(
+        left.events > 30_000 && left.progress.sealed > 0 && left.progress.open > 0,
+        "{left:?}"
+    );
+    sandbox.verify(&trace);
+    let said = sandbox.rdbctl().arg("verify").arg(&trace).output().unwrap();
+    let verified = format!("verified: {} events", left.events);
+    assert!(text(&said.stderr).contains(&verified), "{} {verified}", text(&said.stderr));
+    let said = sandbox.rdbctl().arg("output").arg(&trace).output().unwrap();
+    assert_eq!(text(&said.stdout), "now\n");
+}
+
+#[test]
+fn a_recording_under_way_can_be_replayed() {
+    let sandbox = Sandbox::new();
+    let trace = sandbox.path("trace");
+    let script = "import os
+print('ready', flush=True)
+while os.read(0, 1): os.stat('/tmp')";
+    let mut child = sandbox
+        .rdbctl()
+        .args(["record", "-q", "--verify-every", "500", "-o"])
+        .arg(&trace)
+        .args(["--", "/usr/bin/python3", "-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let busy = std::thread::spawn(move || (0..60).try_for_each(|_| input.write_all(&[b'x'; 1000])));
+    for _ in 0..5 {
+        sandbox.verify(&trace);
+    }
+    busy.join().unwrap().unwrap();
+    assert!(child.wait().unwrap().success());
+    sandbox.verify(&trace);
+    assert_eq!(header(&trace).end, End::Exited(0));
+    assert!(header(&trace).events > 120_000);
 }

@@ -120,6 +120,7 @@ impl Sandbox {
     fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .env("XDG_DATA_HOME", self.path("data"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
             .env("XDG_RUNTIME_DIR", self.path("run"))
             .env("RDB_RDBD", env!("CARGO_BIN_EXE_rdbd"))
             .env_remove("PYTHONHASHSEED")
@@ -232,7 +233,12 @@ pub struct Recorded {
 
 /// A trace's header.
 pub fn header(trace: &Path) -> Header {
-    Header::read(&fs::read(trace.join("events")).unwrap()).unwrap()
+    header_of(&fs::read(trace.join("events")).unwrap())
+}
+
+/// The header of a log.
+pub fn header_of(log: &[u8]) -> Header {
+    Header::read(log, log.len() as u64).unwrap()
 }
 
 /// Bytes as text.

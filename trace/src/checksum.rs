@@ -1,33 +1,32 @@
-//! A fast 32-bit checksum over 8-byte words: finds bit rot and torn records, resists no adversary.
+//! CRC-32 (IEEE 802.3, as in gzip and PNG): finds bit rot and torn chunks, resists no adversary.
+//!
+//! It is chosen over a faster mix of words for what it promises: every error of up to three bits in a chunk and every burst of up
+//! to 32 is found, not only very probably.
 
-/// Checksum of `bytes`, whose length is a multiple of 8 (a shorter tail is taken as zero-padded).
+/// Checksum of `bytes`.
 #[must_use]
 pub fn checksum(bytes: &[u8]) -> u32 {
-    let mut h = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut chunks = bytes.chunks_exact(8);
-    for c in &mut chunks {
-        h = mix(h, word(c));
-    }
-    let rest = chunks.remainder();
-    if !rest.is_empty() {
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        h = mix(h, u64::from_le_bytes(last));
-    }
-    ((h >> 32) as u32) ^ (h & 0xffff_ffff) as u32
+    crc32fast::hash(bytes)
 }
 
-fn word(c: &[u8]) -> u64 {
-    u64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]])
-}
-
-fn mix(h: u64, w: u64) -> u64 {
-    (h ^ w).wrapping_mul(0x9FB2_1C65_1E98_DF25).rotate_left(29)
+/// Checksum of `first` and `second`, one behind the other.
+#[must_use]
+pub fn checksum_of_two(first: &[u8], second: &[u8]) -> u32 {
+    let mut h = crc32fast::Hasher::new();
+    h.update(first);
+    h.update(second);
+    h.finalize()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::checksum;
+    use super::{checksum, checksum_of_two};
+
+    #[test]
+    fn the_standard_check_value() {
+        assert_eq!(checksum(b"123456789"), 0xcbf4_3926);
+        assert_eq!(checksum_of_two(b"1234", b"56789"), 0xcbf4_3926);
+    }
 
     #[test]
     fn every_bit_counts() {
@@ -37,12 +36,5 @@ mod tests {
             other[bit / 8] ^= 1 << (bit % 8);
             assert_ne!(checksum(&base), checksum(&other), "bit {bit}");
         }
-    }
-
-    #[test]
-    fn order_counts() {
-        let a = [1u8, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0];
-        let b = [2u8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
-        assert_ne!(checksum(&a), checksum(&b));
     }
 }

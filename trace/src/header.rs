@@ -1,6 +1,9 @@
 //! The header page of `events`. Magic and version are fixed bytes, read before anything else is believed.
 
-/// Bytes of the header: one page, so that records start page-aligned.
+use crate::chunk::GAP;
+use crate::cpu::Cpu;
+
+/// Bytes of the header: one page, so that chunks start page-aligned.
 pub const HEADER_SIZE: usize = 4096;
 /// First eight bytes.
 pub const MAGIC: [u8; 8] = *b"RDBTRACE";
@@ -15,9 +18,9 @@ pub mod offset {
     pub const VERSION: usize = 8;
     /// `u32`: which of the trace's streams this is (one per recorded process); 0 is the first.
     pub const STREAM: usize = 12;
-    /// `u64`: bytes of whole records after the header. Written after each record.
-    pub const COMMITTED: usize = 16;
-    /// `u64`: records in those bytes.
+    /// `u64`: how far the log has come, see [`super::Progress`]. Written after each event and at each sealing, in one store.
+    pub const PROGRESS: usize = 16;
+    /// `u64`: whole events. Written after [`PROGRESS`], so that it is never ahead of it.
     pub const EVENTS: usize = 24;
     /// `u32`: how the recording ended, see [`super::End`].
     pub const END: usize = 32;
@@ -31,8 +34,44 @@ pub mod offset {
     pub const STARTED: usize = 48;
     /// `u32`: the stream of the process that made this one.
     pub const PARENT: usize = 56;
+    /// The recording CPU, see [`crate::cpu::Cpu`].
+    pub const CPU: usize = 64;
     /// `u64`: ordinal of the parent's event that forked this process; 0 where it started a program of its own.
-    pub const FORKED: usize = 64;
+    pub const FORKED: usize = 112;
+}
+
+/// How far a log has come: bytes of sealed chunks after the header, and bytes of the open chunk, which lies [`GAP`] further on.
+///
+/// It is one word, so that a recorder killed between any two instructions leaves the state before a sealing or the one after.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of sealed chunks.
+    pub sealed: u64,
+    /// Bytes in the open chunk.
+    pub open: u16,
+}
+
+impl Progress {
+    /// As written.
+    #[must_use]
+    pub fn word(self) -> u64 {
+        self.sealed << 16 | u64::from(self.open)
+    }
+
+    /// As read.
+    #[must_use]
+    pub fn from_word(word: u64) -> Progress {
+        Progress {
+            sealed: word >> 16,
+            open: word as u16,
+        }
+    }
+
+    /// Where in the file the open chunk starts.
+    #[must_use]
+    pub fn open_at(self) -> u64 {
+        HEADER_SIZE as u64 + self.sealed + GAP
+    }
 }
 
 /// Which process of a recording a stream belongs to, and where it came from.
@@ -59,6 +98,8 @@ pub enum End {
     Signalled(u32),
     /// The disk was full: the program went on, the recording did not.
     DiskFull,
+    /// The log reached the size asked for: the program went on, the recording did not.
+    SizeLimit,
     /// Something happened that cannot be recorded (the value is the system call number); the program went on.
     Unsupported(u32),
     /// The process executed another program while it had several threads: this stream goes on.
@@ -75,7 +116,8 @@ impl End {
             End::Signalled(v) => (2, v),
             End::DiskFull => (3, 0),
             End::Unsupported(v) => (4, v),
-            End::Replaced(v) => (5, v),
+            End::SizeLimit => (5, 0),
+            End::Replaced(v) => (6, v),
         }
     }
 
@@ -86,7 +128,8 @@ impl End {
             2 => End::Signalled(value),
             3 => End::DiskFull,
             4 => End::Unsupported(value),
-            5 => End::Replaced(value),
+            5 => End::SizeLimit,
+            6 => End::Replaced(value),
             _ => return None,
         })
     }
@@ -99,6 +142,7 @@ impl core::fmt::Display for End {
             End::Exited(v) => write!(f, "exited with status {v}"),
             End::Signalled(v) => write!(f, "killed by signal {v}"),
             End::DiskFull => f.write_str("cut off: the disk was full; the program went on unrecorded"),
+            End::SizeLimit => f.write_str("cut off at the size asked for; the program went on unrecorded"),
             End::Unsupported(v) => write!(
                 f,
                 "cut off at system call {v}, which cannot be recorded; the program went on unrecorded"
@@ -142,11 +186,11 @@ impl core::error::Error for HeaderError {}
 pub struct Header {
     /// Which process.
     pub origin: Origin,
-    /// Bytes of whole records after the header, as far as the file has them.
-    pub committed: u64,
-    /// The file ends before the last whole record does: it was truncated after it was written.
-    pub torn: bool,
-    /// Records.
+    /// How far the log has come, as far as the file has it.
+    pub progress: Progress,
+    /// Bytes the header promises and the file lacks: it was truncated after it was written.
+    pub missing: u64,
+    /// Whole events.
     pub events: u64,
     /// How the recording ended.
     pub end: End,
@@ -154,54 +198,68 @@ pub struct Header {
     pub verify_every: u32,
     /// Start, nanoseconds since 1970.
     pub started: u64,
+    /// The recording CPU.
+    pub cpu: Cpu,
 }
 
 impl Header {
-    /// Reads the header of a whole log.
+    /// Reads the header of a log whose file has `size` bytes, from its first page.
     ///
     /// # Errors
-    /// [`HeaderError`]; a log shorter than [`Header::committed`] says is no error (it was truncated: the whole records that
-    /// are there count).
-    pub fn read(log: &[u8]) -> Result<Header, HeaderError> {
-        if log.len() < HEADER_SIZE {
-            return Err(if log.len() >= 8 && log[..8] != MAGIC {
+    /// [`HeaderError`]; a log shorter than its header says is no error (it was truncated: what is there counts).
+    pub fn read(page: &[u8], size: u64) -> Result<Header, HeaderError> {
+        if page.len() < HEADER_SIZE {
+            return Err(if page.len() >= 8 && page[..8] != MAGIC {
                 HeaderError::Magic
             } else {
                 HeaderError::Short
             });
         }
-        if log[..8] != MAGIC {
+        if page[..8] != MAGIC {
             return Err(HeaderError::Magic);
         }
-        let version = u32_at(log, offset::VERSION);
+        let version = u32_at(page, offset::VERSION);
         if version != VERSION {
             return Err(HeaderError::Version(version));
         }
-        let end = End::from_words(u32_at(log, offset::END), u32_at(log, offset::END_VALUE)).ok_or(HeaderError::Corrupt)?;
-        let committed = u64_at(log, offset::COMMITTED);
-        if !committed.is_multiple_of(8) {
+        let end = End::from_words(u32_at(page, offset::END), u32_at(page, offset::END_VALUE)).ok_or(HeaderError::Corrupt)?;
+        let promised = Progress::from_word(u64_at(page, offset::PROGRESS));
+        if usize::from(promised.open) > crate::chunk::RAW {
             return Err(HeaderError::Corrupt);
         }
-        let present = (log.len() - HEADER_SIZE) as u64;
+        let present = size.saturating_sub(HEADER_SIZE as u64);
+        let sealed = promised.sealed.min(present);
+        let open = if sealed == promised.sealed {
+            present.saturating_sub(sealed + GAP).min(u64::from(promised.open)) as u16
+        } else {
+            0
+        };
         Ok(Header {
             origin: Origin {
-                stream: u32_at(log, offset::STREAM),
-                pid: u32_at(log, offset::PID),
-                parent: u32_at(log, offset::PARENT),
-                forked: u64_at(log, offset::FORKED),
+                stream: u32_at(page, offset::STREAM),
+                pid: u32_at(page, offset::PID),
+                parent: u32_at(page, offset::PARENT),
+                forked: u64_at(page, offset::FORKED),
             },
-            committed: committed.min(present),
-            torn: committed > present,
-            events: u64_at(log, offset::EVENTS),
+            progress: Progress { sealed, open },
+            missing: promised.sealed - sealed + u64::from(promised.open - open),
+            events: u64_at(page, offset::EVENTS),
             end,
-            verify_every: u32_at(log, offset::VERIFY_EVERY),
-            started: u64_at(log, offset::STARTED),
+            verify_every: u32_at(page, offset::VERIFY_EVERY),
+            started: u64_at(page, offset::STARTED),
+            cpu: Cpu::from_bytes(&page[offset::CPU..]),
         })
+    }
+
+    /// The log holds less than its header promises.
+    #[must_use]
+    pub fn torn(&self) -> bool {
+        self.missing > 0
     }
 
     /// A fresh header page.
     #[must_use]
-    pub fn page(origin: &Origin, verify_every: u32, started: u64) -> [u8; HEADER_SIZE] {
+    pub fn page(origin: &Origin, verify_every: u32, started: u64, cpu: &Cpu) -> [u8; HEADER_SIZE] {
         let mut page = [0; HEADER_SIZE];
         page[..8].copy_from_slice(&MAGIC);
         page[offset::VERSION..offset::VERSION + 4].copy_from_slice(&VERSION.to_le_bytes());
@@ -212,6 +270,7 @@ impl Header {
         put(offset::PID, &origin.pid.to_le_bytes());
         put(offset::PARENT, &origin.parent.to_le_bytes());
         put(offset::FORKED, &origin.forked.to_le_bytes());
+        cpu.write(&mut page[offset::CPU..]);
         page
     }
 }
@@ -230,30 +289,41 @@ mod tests {
 
     #[test]
     fn round_trip_and_refusals() {
+        let size = HEADER_SIZE as u64;
         let origin = Origin {
             stream: 3,
             pid: 4711,
             parent: 2,
             forked: 1 << 40,
         };
-        let page = Header::page(&origin, 7, 9);
-        let h = Header::read(&page).unwrap();
+        let page = Header::page(&origin, 7, 9, &Cpu::default());
+        let h = Header::read(&page, size).unwrap();
         assert_eq!(h.origin, origin);
-        assert_eq!((h.verify_every, h.started, h.end, h.committed), (7, 9, End::Open, 0));
-        assert_eq!(Header::read(&page[..100]), Err(HeaderError::Short));
-        assert_eq!(Header::read(b"not a trace at all"), Err(HeaderError::Magic));
-        let mut other = page;
-        other[offset::VERSION] = 99;
-        assert_eq!(Header::read(&other), Err(HeaderError::Version(99)));
+        assert_eq!(
+            (h.verify_every, h.started, h.end, h.progress),
+            (7, 9, End::Open, Progress::default())
+        );
+        assert_eq!(Header::read(&page[..100], 100), Err(HeaderError::Short));
+        assert_eq!(Header::read(b"not a trace at all", 18), Err(HeaderError::Magic));
+        for version in [VERSION - 1, VERSION + 1] {
+            let mut other = page;
+            other[offset::VERSION] = version as u8;
+            assert_eq!(Header::read(&other, size), Err(HeaderError::Version(version)));
+        }
         let mut odd = page;
         odd[offset::END] = 77;
-        assert_eq!(Header::read(&odd), Err(HeaderError::Corrupt));
+        assert_eq!(Header::read(&odd, size), Err(HeaderError::Corrupt));
     }
 
     #[test]
-    fn truncated_log_counts_what_is_there() {
-        let mut page = Header::page(&Origin::default(), 0, 0);
-        page[offset::COMMITTED..offset::COMMITTED + 8].copy_from_slice(&4096u64.to_le_bytes());
-        assert_eq!(Header::read(&page).unwrap().committed, 0);
+    fn a_truncated_log_counts_what_is_there() {
+        let mut page = Header::page(&Origin::default(), 0, 0, &Cpu::default());
+        let promised = Progress { sealed: 5000, open: 100 };
+        page[offset::PROGRESS..offset::PROGRESS + 8].copy_from_slice(&promised.word().to_le_bytes());
+        let read = |size| Header::read(&page, size).unwrap();
+        let whole = promised.open_at() + 100;
+        assert_eq!((read(whole).progress, read(whole).torn()), (promised, false));
+        assert_eq!((read(whole - 3).progress.open, read(whole - 3).missing), (97, 3));
+        assert_eq!((read(4096 + 4000).progress.sealed, read(4096 + 4000).missing), (4000, 1100));
     }
 }

@@ -1,25 +1,45 @@
-//! The trace format: bytes to events and back. No files, no allocation, no libc.
+//! The trace format: bytes to events and back. No files, no libc.
 //!
 //! A trace is a directory:
 //!
 //! | name | holds |
 //! |---|---|
-//! | `events` | one [`header`] page, then [`event`] records, one stream |
+//! | `events` | one [`header`] page, then [`chunk`]s of encoded [`event`]s, one stream |
 //! | `files/N` | the content of mapped files, as they were when first mapped |
 //! | `processes/N` | the same again for each further process; see [`Origin`] |
 //! | `shared` | of use only while recording |
 //! | `survey` | written by the daemon: what one pass over the trace found; may be deleted |
 //!
 //! Everything is little-endian. The log is written through a shared mapping, so it survives SIGKILL of the recorded
-//! program: [`header::Header::committed`] says how many bytes of records are whole; each record carries a checksum.
+//! program: [`header::Progress`] says how much of it counts.
+//!
+//! The layers: [`writer`] encodes an event by its difference to what `sites` expects, with `varint`s, into a stream; [`chunk`] cuts the
+//! stream, compresses the pieces and guards them by a [`checksum`]; [`reader`] goes the other way.
 #![no_std]
+// x86-64 only: a `usize` is a `u64`. What is narrower was bounded or masked before.
+#![allow(clippy::cast_possible_truncation)]
+
+extern crate alloc;
 
 pub mod checksum;
+pub mod chunk;
+pub mod cpu;
+mod decode;
 pub mod event;
 pub mod header;
+pub mod memory;
+pub mod reader;
+mod sites;
+#[cfg(test)]
+mod tests;
+mod varint;
+pub mod writer;
 
-pub use event::{Effect, Event, Kind, Reader, RecordError, Tag};
+pub use cpu::Cpu;
+pub use event::{Effect, Event, Kind, RecordError, Tag};
 pub use header::{End, HEADER_SIZE, Header, HeaderError, MAGIC, Origin, VERSION};
+pub use reader::{OpenError, Opened, Pieces, Reader, Source};
+pub use writer::{Room, Writer};
 
 /// Name of the event log inside a trace directory.
 pub const EVENTS_FILE: &str = "events";

@@ -33,3 +33,12 @@ pub fn cpuid(leaf: u32, subleaf: u32) -> [u32; 4] {
     let r = core::arch::x86_64::__cpuid_count(leaf, subleaf);
     [r.eax, r.ebx, r.ecx, r.edx]
 }
+
+/// The low half of XCR0: which registers the kernel saves. Only where CPUID says OSXSAVE.
+#[must_use]
+pub fn xcr0() -> u32 {
+    let v: u32;
+    // SAFETY: reads a register that is there.
+    unsafe { asm!("xgetbv", in("ecx") 0, out("eax") v, out("edx") _, options(nomem, nostack, preserves_flags)) };
+    v
+}

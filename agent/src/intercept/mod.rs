@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::state::{Agent, Mode};
 use crate::sys;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 const PR_SET_SYSCALL_USER_DISPATCH: u64 = 59;
 const PR_SET_TSC: u64 = 26;
@@ -46,10 +47,41 @@ pub fn enable() -> Result<(), i64> {
     }
 }
 
+/// CPUID is trapped in this run: the CPU can, and in replay the recording's could.
+static TRAP_CPUID: AtomicBool = AtomicBool::new(true);
+
+/// Has CPUID answer for itself, as it did in the recording.
+pub fn leave_cpuid() {
+    TRAP_CPUID.store(false, Ordering::Relaxed);
+}
+
 /// Turns CPUID and RDTSC trapping on or off for this thread. Where the CPU cannot trap CPUID it answers for itself.
 pub fn trap_cpu(on: bool) {
     sys::prctl(PR_SET_TSC, if on { 2 } else { 1 }, 0, 0, 0);
-    sys::arch_prctl(ARCH_SET_CPUID, if on { 0 } else { 1 });
+    let trap = on && TRAP_CPUID.load(Ordering::Relaxed);
+    sys::arch_prctl(ARCH_SET_CPUID, if trap { 0 } else { 1 });
+}
+
+/// This CPU, asked before anything is trapped.
+#[must_use]
+pub fn cpu_here() -> rdb_trace::Cpu {
+    const OSXSAVE: u32 = 1 << 27;
+    let ask = crate::arch::bases::cpuid;
+    let mut cpu = rdb_trace::Cpu {
+        trapped: sys::arch_prctl(ARCH_SET_CPUID, 1) == 0,
+        signature: ask(1, 0)[0],
+        features: [0; rdb_trace::cpu::WORDS],
+    };
+    for (word, (leaf, subleaf, register)) in cpu.features.iter_mut().zip(rdb_trace::cpu::SOURCES) {
+        // A leaf beyond the last is answered with something else.
+        if ask(leaf & 0x8000_0000, 0)[0] >= leaf {
+            *word = ask(leaf, subleaf)[register];
+        }
+    }
+    if ask(1, 0)[2] & OSXSAVE != 0 {
+        cpu.features[rdb_trace::cpu::WORDS - 1] = crate::arch::bases::xcr0();
+    }
+    cpu
 }
 
 /// An instruction that trapped.
@@ -85,14 +117,17 @@ fn decode(rip: u64) -> Option<Trapped> {
 #[derive(Debug, Default)]
 pub struct Cpu {
     known: Vec<([u32; 2], [u32; 4])>,
-    /// It cannot trap CPUID (arch_prctl(2): `ENODEV`): the instructions are rewritten where they are found.
+    /// It does not trap CPUID: because it cannot (arch_prctl(2): `ENODEV`), or, in replay, the recording's could not. The instructions are
+    /// rewritten where they are found.
     pub untrapped: bool,
 }
 
 impl Cpu {
-    /// Asks whether CPUID can be trapped.
-    pub fn probe(&mut self) {
-        self.untrapped = sys::arch_prctl(ARCH_SET_CPUID, 1) < 0;
+    /// Remembers what the recording was told.
+    pub fn note(&mut self, leaf: u32, subleaf: u32, answer: [u32; 4]) {
+        if !self.known.iter().any(|(asked, _)| *asked == [leaf, subleaf]) {
+            self.known.push(([leaf, subleaf], answer));
+        }
     }
 
     /// What the program sees of this CPU: random numbers and transactions would be different in replay.

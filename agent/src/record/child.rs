@@ -58,7 +58,7 @@ fn open_stream(agent: &mut Agent, stream: u32, forked: u64) -> Result<(), i64> {
         return Err(errno::EACCES);
     }
     let path = CString::new([&folder[..], b"/events"].concat()).map_err(|_| errno::EINVAL)?;
-    r.log = Log::create(&path, &origin, r.verify_every as u32)?;
+    r.log = Log::create(&path, &origin, &r.form)?;
     r.snapshots = Snapshots::new(&folder, &r.tree.store);
     r.tree.become_child(stream);
     Ok(())
@@ -138,6 +138,7 @@ pub fn executor(agent: &mut Agent, a: &[u64; 6]) -> Option<Executor> {
         CString::new(r.tree.root.clone()).ok()?,
         CString::new(r.tree.store.clone()).ok()?,
         text(format!("{}", r.verify_every)),
+        text(format!("{}", r.form.limit)),
         text(format!("{stream}")),
         text(format!("{}", r.tree.stream)),
         c"follow".into(),
@@ -162,7 +163,7 @@ pub fn executor(agent: &mut Agent, a: &[u64; 6]) -> Option<Executor> {
 pub struct Executor {
     /// The stream the program will write.
     pub stream: u32,
-    _strings: [CString; 10],
+    _strings: [CString; 11],
     pointers: Vec<u64>,
     environment: u64,
 }

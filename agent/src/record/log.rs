@@ -1,8 +1,9 @@
-//! The event log: written through a shared mapping, so that it survives SIGKILL of this process.
+//! The event log: written through a shared mapping, so that it survives SIGKILL of this process. How events are written is
+//! `rdb_trace::writer`'s; here is the file.
 //!
 //! # Safety
-//! This room may use `unsafe`: the log window and the bounce buffers are address ranges of the agent's own, mapped here or by
-//! the caller named, and written by the holder of the token alone.
+//! This room may use `unsafe`: the log window is an address range of the agent's own, mapped here, and written by the holder of the
+//! token alone.
 #![allow(unsafe_code)]
 
 use crate::layout::LOG;
@@ -10,24 +11,100 @@ use crate::memory;
 use crate::state::page_up;
 use crate::sys::{self, errno, map};
 use crate::syscalls::Span;
-use rdb_trace::event::{Fixed, seal};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+use rdb_trace::chunk::RAW;
+use rdb_trace::event::Fixed;
 use rdb_trace::header::{HEADER_SIZE, offset};
-use rdb_trace::{End, Header, Origin, Tag};
+use rdb_trace::{Cpu, End, Header, Origin, Room, Tag, Writer};
 
 const MIN_STEP: u64 = 1 << 20;
 const MAX_STEP: u64 = 64 << 20;
 
+/// The log's file, mapped at [`LOG`].
+#[derive(Debug)]
+struct Mapping {
+    fd: u64,
+    mapped: u64,
+    /// Largest size the file may have in the end, in bytes.
+    limit: u64,
+}
+
+/// Why the log cannot grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Full {
+    /// The kernel says so.
+    Error(i64),
+    /// It has the size asked for.
+    Limit,
+}
+
+impl Room for Mapping {
+    type Error = Full;
+
+    /// Blocks are allocated now: a write to the mapping never meets a full disk (SIGBUS).
+    fn extend_to(&mut self, end: u64) -> Result<(), Full> {
+        // What is asked for is the open chunk's end; sealed, that chunk will end before it starts now.
+        if end.saturating_sub(RAW as u64) > self.limit {
+            return Err(Full::Limit);
+        }
+        while self.mapped < end {
+            let most = self.limit.saturating_add(RAW as u64).saturating_sub(self.mapped);
+            let step = (self.mapped / 2).clamp(MIN_STEP, MAX_STEP).min(most).max(end - self.mapped);
+            let step = page_up(step);
+            let r = sys::fallocate(self.fd, self.mapped, step);
+            if r < 0 {
+                if r == -errno::ENOSPC || r == -errno::EDQUOT {
+                    return Err(Full::Error(-r));
+                }
+                // No fallocate here (some network file systems): a sparse file is the next best.
+                let r = sys::ftruncate(self.fd, self.mapped + step);
+                if r < 0 {
+                    return Err(Full::Error(-r));
+                }
+            }
+            let at = LOG + self.mapped;
+            let r = sys::mmap(at, step, map::READ | map::WRITE, map::SHARED | map::FIXED, self.fd, self.mapped);
+            if r < 0 {
+                return Err(Full::Error(-r));
+            }
+            self.mapped += step;
+        }
+        Ok(())
+    }
+
+    fn bytes(&mut self, at: u64, len: usize) -> &mut [u8] {
+        debug_assert!(at + len as u64 <= self.mapped);
+        // SAFETY: the range was mapped by `extend_to` for this log alone; `&mut self` makes the borrow exclusive.
+        unsafe { core::slice::from_raw_parts_mut((LOG + at) as *mut u8, len) }
+    }
+
+    fn store(&mut self, at: usize, word: u64) {
+        // SAFETY: a word of the header page, aligned, mapped as long as this log is open.
+        unsafe { AtomicU64::from_ptr((LOG + at as u64) as *mut u64) }.store(word, Ordering::Release);
+    }
+}
+
+/// What all logs of a recording have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    /// Events between memory hashes; 0 for none.
+    pub verify_every: u32,
+    /// Largest size of a log, in bytes.
+    pub limit: u64,
+    /// The CPU that records.
+    pub cpu: Cpu,
+}
+
 /// An open (or closed) event log.
 #[derive(Debug)]
 pub struct Log {
-    fd: u64,
+    writer: Writer<Mapping>,
     open: bool,
-    mapped: u64,
-    /// Offset of the next record in the file.
-    at: u64,
-    events: u64,
     /// Event count at which the next memory hash is due.
     pub next_hash: u64,
+    /// The bytes of an effect whose successor is not known yet.
+    kept: Vec<u8>,
 }
 
 impl Log {
@@ -35,35 +112,41 @@ impl Log {
     ///
     /// # Errors
     /// The error number.
-    pub fn create(path: &core::ffi::CStr, origin: &Origin, verify_every: u32) -> Result<Log, i64> {
+    pub fn create(path: &core::ffi::CStr, origin: &Origin, form: &Form) -> Result<Log, i64> {
         let fd = sys::open(path, 0o302, 0o644); // O_RDWR | O_CREAT | O_EXCL
         if fd < 0 {
             return Err(-fd);
         }
-        let high = private(fd.cast_unsigned());
-        let mut log = Log {
-            fd: high,
-            open: true,
+        // Tells `rdbctl rm` that it is being written. Where there are no locks, nobody is told.
+        sys::lock(fd.cast_unsigned());
+        let mapping = Mapping {
+            fd: private(fd.cast_unsigned()),
             mapped: 0,
-            at: HEADER_SIZE as u64,
-            events: 0,
-            next_hash: u64::from(verify_every),
+            limit: form.limit,
         };
-        log.grow(MIN_STEP)?;
-        let page = Header::page(origin, verify_every, sys::clock(0));
-        log.slice(0, HEADER_SIZE).copy_from_slice(&page);
-        Ok(log)
+        let mut writer = Writer::new(mapping).map_err(|full| match full {
+            Full::Error(e) => e,
+            Full::Limit => errno::EINVAL,
+        })?;
+        let page = Header::page(origin, form.verify_every, sys::clock(0), &form.cpu);
+        writer.room().bytes(0, HEADER_SIZE).copy_from_slice(&page);
+        Ok(Log {
+            writer,
+            open: true,
+            next_hash: u64::from(form.verify_every),
+            kept: Vec::new(),
+        })
     }
 
     /// The log's descriptor, which the program must not touch.
     #[must_use]
-    pub fn fd(&self) -> u64 {
-        self.fd
+    pub fn fd(&mut self) -> u64 {
+        self.writer.room().fd
     }
 
     /// Its descriptor has moved.
     pub fn set_fd(&mut self, fd: u64) {
-        self.fd = fd;
+        self.writer.room().fd = fd;
     }
 
     /// Whether events are still written.
@@ -75,54 +158,26 @@ impl Log {
     /// Events so far.
     #[must_use]
     pub fn events(&self) -> u64 {
-        self.events
-    }
-
-    /// Makes room for `len` bytes. Blocks are allocated now: a write to the mapping never meets a full disk (SIGBUS).
-    fn grow(&mut self, len: u64) -> Result<(), i64> {
-        let need = self.at + len;
-        while self.mapped < need {
-            let step = page_up((self.mapped / 2).clamp(MIN_STEP, MAX_STEP).max(need - self.mapped));
-            let r = sys::fallocate(self.fd, self.mapped, step);
-            if r < 0 {
-                if r == -errno::ENOSPC || r == -errno::EDQUOT {
-                    return Err(-r);
-                }
-                // No fallocate here (some network file systems): a sparse file is the next best.
-                let r = sys::ftruncate(self.fd, self.mapped + step);
-                if r < 0 {
-                    return Err(-r);
-                }
-            }
-            let at = LOG + self.mapped;
-            let r = sys::mmap(at, step, map::READ | map::WRITE, map::SHARED | map::FIXED, self.fd, self.mapped);
-            if r < 0 {
-                return Err(-r);
-            }
-            self.mapped += step;
-        }
-        Ok(())
-    }
-
-    fn slice(&mut self, at: u64, len: usize) -> &mut [u8] {
-        debug_assert!(at + len as u64 <= self.mapped);
-        // SAFETY: the range was mapped by `grow` for this log alone; `&mut self` makes the borrow exclusive.
-        unsafe { core::slice::from_raw_parts_mut((LOG + at) as *mut u8, len) }
+        self.writer.events()
     }
 
     /// Starts a record.
     pub fn event(&mut self, fixed: Fixed) -> Record<'_> {
-        let mut r = Record { len: 0, log: self };
-        r.append(&fixed.bytes());
-        r
+        Record {
+            log: self,
+            fixed,
+            begun: false,
+            pending: None,
+        }
     }
 
     /// Writes how the recording is about to end, or that it is not: an execve may yet fail.
     pub fn announce(&mut self, how: End) {
         if self.open {
             let (kind, value) = how.words();
-            self.slice(offset::END as u64, 4).copy_from_slice(&kind.to_le_bytes());
-            self.slice(offset::END_VALUE as u64, 4).copy_from_slice(&value.to_le_bytes());
+            let room = self.writer.room();
+            room.bytes(offset::END as u64, 4).copy_from_slice(&kind.to_le_bytes());
+            room.bytes(offset::END_VALUE as u64, 4).copy_from_slice(&value.to_le_bytes());
         }
     }
 
@@ -131,33 +186,34 @@ impl Log {
         if !self.open {
             return;
         }
+        let size = self.writer.close();
         self.announce(how);
+        let room = self.writer.room();
         self.open = false;
-        sys::munmap(LOG, self.mapped);
-        sys::ftruncate(self.fd, self.at);
-        sys::close(self.fd);
+        sys::munmap(LOG, room.mapped);
+        sys::ftruncate(room.fd, size);
+        sys::close(room.fd);
     }
 
     /// Lets the log be, in a forked child: the parent goes on writing it, through the same descriptor unless the child has
     /// descriptors of its own.
     pub fn abandon(&mut self, own_files: bool) {
         self.open = false;
-        sys::munmap(LOG, self.mapped);
+        let room = self.writer.room();
+        sys::munmap(LOG, room.mapped);
         if own_files {
-            sys::close(self.fd);
+            sys::close(room.fd);
         }
     }
 
-    fn fail(&mut self, error: i64) {
-        crate::diag::say!(
-            "recording stopped: {}; the program goes on",
-            if error == errno::ENOSPC || error == errno::EDQUOT {
-                "the disk is full"
-            } else {
-                "the trace cannot grow"
-            }
-        );
-        self.end(End::DiskFull);
+    fn fail(&mut self, full: Full) {
+        let (why, end) = match full {
+            Full::Limit => ("the trace has reached the size asked for", End::SizeLimit),
+            Full::Error(errno::ENOSPC | errno::EDQUOT) => ("the disk is full", End::DiskFull),
+            Full::Error(_) => ("the trace cannot grow", End::DiskFull),
+        };
+        crate::diag::say!("recording stopped: {why}; the program goes on");
+        self.end(end);
     }
 }
 
@@ -213,32 +269,20 @@ pub fn private_copy(fd: u64) -> u64 {
 #[derive(Debug)]
 pub struct Record<'a> {
     log: &'a mut Log,
-    len: u64,
+    fixed: Fixed,
+    begun: bool,
+    /// The latest effect, held back until it is known whether another follows.
+    pending: Option<Pending>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    target: u64,
+    /// Program memory; without it, the bytes are kept by the log.
+    span: Option<Span>,
 }
 
 impl Record<'_> {
-    fn append(&mut self, bytes: &[u8]) {
-        if self.reserve(bytes.len() as u64) {
-            let at = self.log.at + self.len;
-            self.log.slice(at, bytes.len()).copy_from_slice(bytes);
-            self.len += bytes.len() as u64;
-        }
-    }
-
-    fn reserve(&mut self, more: u64) -> bool {
-        if self.log.open
-            && let Err(e) = self.log.grow(self.len + more + 8)
-        {
-            self.log.fail(e);
-        }
-        self.log.open
-    }
-
-    fn pad(&mut self) {
-        let rest = (8 - self.len % 8) % 8;
-        self.append(&[0; 8][..rest as usize]);
-    }
-
     /// Adds spans of program memory.
     #[must_use]
     pub fn program(mut self, spans: &[Span]) -> Self {
@@ -255,18 +299,10 @@ impl Record<'_> {
     }
 
     fn span(mut self, target: u64, span: Span) -> Self {
-        if !self.reserve(span.len + 24) {
-            return self;
-        }
-        self.append(&target.to_le_bytes());
-        self.append(&span.len.to_le_bytes());
-        let at = self.log.at + self.len;
-        if memory::try_copy_out(span.addr, self.log.slice(at, span.len as usize)) {
-            self.len += span.len;
-            self.pad();
-        } else {
-            // A result beyond what is there (a mapping longer than its file): nothing the program could see either.
-            self.len -= 16;
+        // A result beyond what is there (a mapping longer than its file): nothing the program could see either.
+        if memory::readable(span.addr, span.len) == span.len {
+            self.write(false);
+            self.pending = Some(Pending { target, span: Some(span) });
         }
         self
     }
@@ -274,26 +310,51 @@ impl Record<'_> {
     /// Adds bytes of the agent's.
     #[must_use]
     pub fn bytes(mut self, tag: Tag, bytes: &[u8]) -> Self {
-        self.append(&(tag as u64).to_le_bytes());
-        self.append(&(bytes.len() as u64).to_le_bytes());
-        self.append(bytes);
-        self.pad();
+        self.write(false);
+        self.pending = Some(Pending {
+            target: tag as u64,
+            span: None,
+        });
+        self.log.kept.clear();
+        self.log.kept.extend_from_slice(bytes);
         self
     }
 
-    /// Seals the record and commits it.
-    pub fn done(self) {
-        let log = self.log;
-        if !log.open {
+    /// Writes what is pending, the `last` of the record or not.
+    fn write(&mut self, last: bool) {
+        let pending = self.pending.take();
+        if !self.log.open || pending.is_none() && !last {
             return;
         }
-        let (at, len) = (log.at, self.len);
-        seal(log.slice(at, len as usize));
-        log.at += len;
-        log.events += 1;
-        let committed = log.at - HEADER_SIZE as u64;
-        let events = log.events;
-        log.slice(offset::COMMITTED as u64, 8).copy_from_slice(&committed.to_le_bytes());
-        log.slice(offset::EVENTS as u64, 8).copy_from_slice(&events.to_le_bytes());
+        let writer = &mut self.log.writer;
+        let begun = if self.begun {
+            Ok(())
+        } else {
+            writer.event(&self.fixed, pending.is_some())
+        };
+        self.begun = true;
+        let kept = &self.log.kept;
+        let written = begun.and_then(|()| match pending {
+            None => Ok(()),
+            Some(Pending { target, span: Some(span) }) => writer.effect(target, span.len, last, |from, to| {
+                if !memory::try_copy_out(span.addr + from, to) {
+                    to.fill(0);
+                }
+            }),
+            Some(Pending { target, span: None }) => writer.effect(target, kept.len() as u64, last, |from, to| {
+                to.copy_from_slice(&kept[from as usize..from as usize + to.len()]);
+            }),
+        });
+        if let Err(full) = written {
+            self.log.fail(full);
+        }
+    }
+
+    /// Makes the record count.
+    pub fn done(mut self) {
+        self.write(true);
+        if self.log.open {
+            self.log.writer.commit();
+        }
     }
 }

@@ -26,7 +26,7 @@ use crate::syscalls::{self, Policy, Row};
 use crate::threads::{slot, token};
 use alloc::vec::Vec;
 use bounce::Bounced;
-use log::Log;
+use log::{Form, Log};
 use rdb_trace::Kind;
 use rdb_trace::event::Fixed;
 
@@ -43,6 +43,8 @@ pub struct Recorder {
     pub tree: tree::Tree,
     /// Memory shared with other recorded processes.
     pub sharing: sharing::Sharing,
+    /// What its logs have in common.
+    pub form: Form,
     /// Events between memory hashes; 0 for none.
     pub verify_every: u64,
     warned: Vec<u64>,
@@ -51,14 +53,15 @@ pub struct Recorder {
 impl Recorder {
     /// A recorder with an open log.
     #[must_use]
-    pub fn new(log: Log, snapshots: snapshot::Snapshots, tree: tree::Tree, verify_every: u64) -> Recorder {
+    pub fn new(log: Log, snapshots: snapshot::Snapshots, tree: tree::Tree, form: Form) -> Recorder {
         Recorder {
             log,
             snapshots,
             tree,
             sharing: sharing::Sharing::default(),
             outputs: outputs::Outputs::new(),
-            verify_every,
+            form,
+            verify_every: u64::from(form.verify_every),
             warned: Vec::new(),
         }
     }

@@ -1,5 +1,6 @@
 //! A forked process: its run is its parent's up to the fork, and then its own.
 
+use super::events::Events;
 use super::{Replay, open};
 use crate::context::Context;
 use crate::layout::LOG;
@@ -11,7 +12,7 @@ use crate::state::Agent;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use rdb_trace::{Event, Header, PROCESSES_DIR, Reader};
+use rdb_trace::{Cpu, Event, Header, PROCESSES_DIR};
 
 /// A stream that goes on where another one leaves off.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub struct Branch {
     /// Ordinal of the fork in the stream before.
     at: u64,
     directory: Vec<u8>,
-    reader: Reader<'static>,
+    reader: Events,
 }
 
 /// The streams of one process.
@@ -28,9 +29,11 @@ pub struct Lineage {
     /// Folder of the first.
     pub directory: Vec<u8>,
     /// Events of the first.
-    pub reader: Reader<'static>,
+    pub reader: Events,
     /// The further ones, last first.
     pub branches: Vec<Branch>,
+    /// The recording CPU.
+    pub cpu: Cpu,
 }
 
 /// Opens the stream in `directory` and those it descends from.
@@ -55,6 +58,7 @@ pub fn open(directory: &[u8]) -> Result<Lineage, String> {
         directory,
         reader,
         branches,
+        cpu: header.cpu,
     })
 }
 

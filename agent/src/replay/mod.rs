@@ -6,6 +6,7 @@
 
 pub mod answers;
 pub mod apply;
+pub mod events;
 pub mod lineage;
 pub mod open;
 pub mod schedule;
@@ -23,7 +24,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rdb_trace::event::Fixed;
-use rdb_trace::{Event, Kind, Reader};
+use rdb_trace::{Event, Kind};
 
 /// Whom a replay serves.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub struct Replay {
     /// Trace directory.
     pub directory: Vec<u8>,
     /// The log.
-    pub reader: Reader<'static>,
+    pub reader: events::Events,
     /// Streams to go on with, last first.
     pub branches: Vec<lineage::Branch>,
     /// Events of the streams before the present one.
@@ -155,6 +156,10 @@ pub fn trapped(agent: &'static mut Agent, context: &'static mut Context, what: T
         Trapped::Cpuid => [want.args[0], want.args[1], want.args[2], want.args[3]],
         _ => [want.ret.cast_unsigned(), 0, 0, 0],
     };
+    if what == Trapped::Cpuid {
+        let a = want.args.map(|a| a as u32);
+        agent.cpu.note(a[4], a[5], [a[0], a[1], a[2], a[3]]);
+    }
     crate::intercept::finish(context, what, values);
     advance(agent);
     schedule::next(agent)
@@ -185,7 +190,7 @@ fn upcoming(agent: &mut Agent) -> Event<'static> {
 
 /// Passes an event.
 fn advance(agent: &mut Agent) {
-    let _ = agent.replay().reader.next();
+    agent.replay().reader.pass();
 }
 
 /// The trace is damaged here.
@@ -258,7 +263,7 @@ pub fn describe(f: &Fixed) -> String {
         Kind::Start => String::from("start"),
     };
     format!(
-        "thread {} {what} at rip {:#x} rsp {:#x} registers {:016x}",
+        "thread {} {what} at rip {:#x} rsp {:#x} registers {:08x}",
         f.thread, f.rip, f.rsp, f.registers
     )
 }

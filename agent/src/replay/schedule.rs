@@ -74,7 +74,7 @@ pub fn next(agent: &'static mut Agent) -> ! {
                     damaged(agent, rdb_trace::RecordError::Malformed);
                 }
                 if !signals::frame::push(agent, context, u64::from(f.nr), &info, f.args[1]) {
-                    let _ = agent.replay().reader.next();
+                    agent.replay().reader.pass();
                     crate::intercept::no_frame(agent, context);
                 }
             }
@@ -100,6 +100,6 @@ pub fn next(agent: &'static mut Agent) -> ! {
                 }
             }
         }
-        let _ = agent.replay().reader.next();
+        agent.replay().reader.pass();
     }
 }

@@ -7,10 +7,11 @@ const FLAGS: u64 = 0xcd5;
 
 /// Hash of all general registers and the arithmetic flags; never 0, which in a trace means none.
 #[must_use]
-pub fn hash(registers: &Registers, flags: u64) -> u64 {
+pub fn hash(registers: &Registers, flags: u64) -> u32 {
     let mut h = 0x9E37_79B9_7F4A_7C15u64;
     for r in registers {
         h = (h ^ r).wrapping_mul(0x9FB2_1C65_1E98_DF25).rotate_left(29);
     }
-    (h ^ (flags & FLAGS)) | 1
+    let h = h ^ (flags & FLAGS);
+    (h >> 32) as u32 ^ h as u32 | 1
 }

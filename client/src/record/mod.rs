@@ -35,6 +35,7 @@ pub fn run(places: &Places, args: &RecordArgs) -> Result<u8, Fault> {
         .arg(place.trace())
         .arg(places.store())
         .arg(args.verify_every.to_string())
+        .arg(args.max_size.unwrap_or(0).to_string())
         .args(["0", "0", if args.no_follow { "alone" } else { "follow" }, "--"]);
     command.arg(&program).args(&args.command);
     let status = child::run(command)?;

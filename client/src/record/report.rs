@@ -2,10 +2,11 @@
 
 use crate::Log;
 use crate::show::count::{bytes, grouped};
-use rdb_trace::header::offset;
-use rdb_trace::{End, HEADER_SIZE, Header};
+use rdb_trace::header::{Progress, offset};
+use rdb_trace::{End, Opened};
 use std::fs::OpenOptions;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -14,7 +15,7 @@ use std::process::ExitStatus;
 pub(super) fn summary(trace: &Path, status: ExitStatus) -> Option<String> {
     let log = Log::open(trace).ok()?;
     let header = log.header();
-    if header.committed == 0 {
+    if header.events == 0 {
         return None;
     }
     // A signal that kills at once lets nobody write an end; we have seen it.
@@ -38,26 +39,34 @@ pub(super) fn summary(trace: &Path, status: ExitStatus) -> Option<String> {
     ))
 }
 
-/// Writes the end of a trace whose program was killed before it could: how it died, and no more room than its events take.
+/// Closes the log of a trace whose program was killed before it could: seals the open chunk, writes how the program died, and leaves
+/// no more room than the chunks take.
 pub(super) fn close(trace: &Path, status: ExitStatus) -> io::Result<()> {
     let path = trace.join(rdb_trace::EVENTS_FILE);
-    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
-    let mut page = vec![0; HEADER_SIZE];
-    file.read_exact(&mut page)?;
-    let size = file.metadata()?.len();
-    let Ok(header) = Header::read(&page) else { return Ok(()) };
-    if header.end != End::Open {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let read = |at: u64, to: &mut [u8]| file.read_exact_at(to, at).map_err(|e| e.raw_os_error().unwrap_or(libc::EIO));
+    let Ok(Opened { header, open }) = Opened::new(file.metadata()?.len(), read) else {
+        return Ok(());
+    };
+    if header.end != End::Open || header.torn() {
         return Ok(());
     }
-    // `Header::read` of the page alone cannot know how much of the log there is: the field itself.
-    let mut committed = [0; 8];
-    committed.copy_from_slice(&page[offset::COMMITTED..offset::COMMITTED + 8]);
-    file.set_len(size.min(HEADER_SIZE as u64 + u64::from_le_bytes(committed)))?;
+    let mut progress = header.progress;
+    if !open.is_empty() {
+        let chunk = rdb_trace::memory::sealed(&open);
+        // As the recorder does it: into the gap, and then one word makes it count.
+        file.write_all_at(&chunk, rdb_trace::HEADER_SIZE as u64 + progress.sealed)?;
+        progress = Progress {
+            sealed: progress.sealed + chunk.len() as u64,
+            open: 0,
+        };
+        file.write_all_at(&progress.word().to_le_bytes(), offset::PROGRESS as u64)?;
+    }
+    file.set_len(rdb_trace::HEADER_SIZE as u64 + progress.sealed)?;
     if let Some(signal) = status.signal() {
         let (kind, value) = End::Signalled(signal.unsigned_abs()).words();
-        file.seek(SeekFrom::Start(offset::END as u64))?;
-        file.write_all(&kind.to_le_bytes())?;
-        file.write_all(&value.to_le_bytes())?;
+        file.write_all_at(&kind.to_le_bytes(), offset::END as u64)?;
+        file.write_all_at(&value.to_le_bytes(), offset::END_VALUE as u64)?;
     }
     Ok(())
 }
@@ -65,35 +74,71 @@ pub(super) fn close(trace: &Path, status: ExitStatus) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rdb_trace::event::Fixed;
+    use rdb_trace::memory::{add, log};
+    use rdb_trace::{Cpu, Header, Kind, Writer};
     use std::fs;
+
+    const CALL: Fixed = Fixed {
+        kind: Kind::Syscall,
+        flags: 0,
+        thread: 0,
+        nr: 39,
+        ret: 0,
+        rip: 0,
+        rsp: 0,
+        args: [0; 6],
+        registers: 0,
+    };
 
     #[test]
     fn only_an_unusual_end_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let ended = ExitStatus::from_raw(0);
         assert_eq!(summary(dir.path(), ended), None);
-        let mut log = Header::page(&rdb_trace::Origin::default(), 0, 0).to_vec();
-        fs::write(dir.path().join("events"), &log).unwrap();
+        let write = |log: &[u8]| fs::write(dir.path().join("events"), log).unwrap();
+        write(&Header::page(&rdb_trace::Origin::default(), 0, 0, &Cpu::default()));
         assert_eq!(summary(dir.path(), ended), None);
-        log.resize(4096 + 4096, 0);
-        log[offset::COMMITTED + 1] = 16;
-        log[offset::EVENTS..offset::EVENTS + 2].copy_from_slice(&[0xd2, 4]);
-        log[offset::END] = 1;
-        fs::write(dir.path().join("events"), &log).unwrap();
-        assert!(summary(dir.path(), ended).unwrap().ends_with(": 1,234 events, 8.0 KiB"));
-        log[offset::END] = 0;
-        fs::write(dir.path().join("events"), &log).unwrap();
+        let events = vec![(CALL, &[][..]); 1234];
+        let of = |end| log(0, end, &[&events]);
+        write(&of(End::Exited(0)));
+        assert!(summary(dir.path(), ended).unwrap().ends_with(": 1,234 events, 4.0 KiB"));
+        write(&of(End::Open));
         assert!(
             summary(dir.path(), ExitStatus::from_raw(9))
                 .unwrap()
                 .ends_with("; killed by signal 9")
         );
-        log[offset::END] = 3;
-        fs::write(dir.path().join("events"), &log).unwrap();
+        write(&of(End::DiskFull));
         assert!(
             summary(dir.path(), ended)
                 .unwrap()
-                .ends_with("8.0 KiB; cut off: the disk was full; the program went on unrecorded")
+                .ends_with("4.0 KiB; cut off: the disk was full; the program went on unrecorded")
         );
+    }
+
+    #[test]
+    fn what_a_killed_recorder_left_open_is_sealed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events");
+        let Ok(mut writer) = Writer::new(Header::page(&rdb_trace::Origin::default(), 0, 0, &Cpu::default()).to_vec());
+        for i in 0..20_000 {
+            let fixed = Fixed {
+                registers: i * 7,
+                ret: i64::from(i),
+                ..CALL
+            };
+            let Ok(()) = add(&mut writer, &fixed, &[]);
+        }
+        fs::write(&path, writer.room()).unwrap();
+        close(dir.path(), ExitStatus::from_raw(9)).unwrap();
+        let mut log = Log::open(dir.path()).unwrap();
+        let header = *log.header();
+        assert_eq!((header.end, header.progress.open, header.torn()), (End::Signalled(9), 0, false));
+        assert_eq!(fs::metadata(&path).unwrap().len(), log.size());
+        for i in 0..20_000 {
+            assert_eq!(log.next_event().unwrap().unwrap().fixed.ret, i);
+        }
+        assert!(log.next_event().unwrap().is_none());
     }
 }
