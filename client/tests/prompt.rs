@@ -40,6 +40,7 @@ fn an_interrupt_leaves_the_cursor_where_it_was() {
         while fake.calls.recv_timeout(DEADLINE).unwrap()
             != (Call::Evaluate {
                 source: "hang".into(),
+                number: true,
                 frame: 0,
                 deadline_ms: 0,
             })

@@ -378,6 +378,8 @@ impl FakeProcess {
                 ok: true,
                 text: format!("value {}", self.state.time),
                 output: String::new(),
+                object: None,
+                same: false,
             }),
             Order::Sources => Answer::Sources(vec![SourceFile {
                 file: "src/prog.py".into(),
@@ -401,17 +403,25 @@ impl FakeProcess {
                 ok: true,
                 text: if self.state.time.is_multiple_of(2) { "True" } else { "False" }.into(),
                 output: String::new(),
+                object: None,
+                same: false,
             }),
             Order::Evaluate { source, .. } if source.starts_with("True if (bad") => Answer::Evaluated(Evaluated {
                 ok: false,
                 text: "Traceback\nNameError: bad\n".into(),
                 output: String::new(),
+                object: None,
+                same: false,
             }),
-            Order::Evaluate { source, frame } => Answer::Evaluated(Evaluated {
+            Order::Evaluate { source, frame, .. } => Answer::Evaluated(Evaluated {
                 ok: true,
                 text: format!("{source}@{}#{frame}", self.state.time),
                 output: String::new(),
+                object: None,
+                same: false,
             }),
+            Order::WatchLife(_) => Answer::Done,
+            Order::IsThere => Answer::There(true),
             Order::Locals { .. } => Answer::Locals(vec![Variable {
                 name: "t".into(),
                 value: self.state.time.to_string(),
@@ -534,6 +544,7 @@ impl FakeProcess {
             last_own: s.last_own,
             begun: s.begun,
             main_done: s.main_said.then_some(world.main_done.map(Time)).flatten(),
+            boundaries: None,
         }
     }
 }

@@ -6,13 +6,16 @@ use crate::host::{Body, Host};
 use crate::interrupt::Interrupt;
 use crate::link::{Link, LinkError};
 use rdb_protocol::client::FailureCode;
-use rdb_protocol::replay::{Answer, Evaluated, Follow, Interpreter, Order, Run, Stopped};
+use rdb_protocol::replay::{Answer, Evaluated, Follow, Interpreter, Object, Order, Run, Stopped};
 use rdb_protocol::{EventIndex, Frame, Position, SourceFile, Time, Variable};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Time for an order that runs nothing of the program. Beyond it the process is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A name for an object, in evaluated code: the name, and the address.
+pub(crate) type Bound = (String, u64);
 
 /// A live replay process; killed when dropped.
 #[derive(Debug)]
@@ -173,9 +176,16 @@ impl Process {
         }
     }
 
-    /// Evaluates, spending the process.
-    pub(crate) fn evaluate(mut self, source: String, frame: u32, deadline: Duration, interrupt: &Interrupt) -> Result<Evaluated, Fault> {
-        match self.ask(&Order::Evaluate { source, frame }, Some(deadline), Some(interrupt))? {
+    /// Evaluates with names for objects, spending the process.
+    pub(crate) fn evaluate(
+        mut self,
+        source: String,
+        frame: u32,
+        bound: Vec<Bound>,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Evaluated, Fault> {
+        match self.ask(&Order::Evaluate { source, frame, bound }, Some(deadline), Some(interrupt))? {
             Answer::Evaluated(evaluated) => Ok(evaluated),
             other => Err(unexpected("Evaluate", &other)),
         }
@@ -194,6 +204,22 @@ impl Process {
         match self.ask(&Order::Locals { frame }, Some(deadline), Some(interrupt))? {
             Answer::Locals(variables) => Ok(variables),
             other => Err(unexpected("Locals", &other)),
+        }
+    }
+
+    /// From now on notes when this object's memory is taken or given up. The process must not become a checkpoint.
+    pub(crate) fn watch_life(&mut self, object: Object) -> Result<(), Fault> {
+        match self.ask_paused(&Order::WatchLife(object))? {
+            Answer::Done => Ok(()),
+            other => Err(unexpected("WatchLife", &other)),
+        }
+    }
+
+    /// Whether the object watched has been there since and is, spending the process.
+    pub(crate) fn find(mut self) -> Result<bool, Fault> {
+        match self.ask_paused(&Order::IsThere)? {
+            Answer::There(there) => Ok(there),
+            other => Err(unexpected("IsThere", &other)),
         }
     }
 

@@ -210,6 +210,7 @@ fn an_interrupt_arrives_while_a_request_runs() {
     // An evaluation that hangs is stopped the same way.
     let hang = client.send(Call::Evaluate {
         source: "hang".into(),
+        number: false,
         frame: 0,
         deadline_ms: 600_000,
     });

@@ -7,8 +7,10 @@ use crate::facts::TraceFacts;
 use crate::fault::Fault;
 use crate::host::Host;
 use crate::known::{Known, Progress};
+use crate::life::Prepared;
 use crate::placement::{Limits, Placement};
 use crate::progress::Task;
+use crate::references::References;
 use crate::slice::Pace;
 use crate::sources::resolve;
 use crate::survey::Survey;
@@ -45,7 +47,7 @@ impl Session {
         let found = survey_file::load(&facts.path, facts.key);
         let known = Arc::new(Known::new(facts.events, found));
         let tree = Arc::new(Mutex::new(Tree::new(host, Arc::clone(&known), Placement::new(numbers.limits))));
-        let mut timeline = Timeline::new(Arc::clone(&tree), Arc::clone(&known), numbers.pace);
+        let mut timeline = Timeline::new(Arc::clone(&tree), Arc::clone(&known), References::of(&facts.path), numbers.pace);
         retrying(&mut timeline, task, Timeline::open)?;
         let survey = match timeline.here.location {
             Some(_) => {
@@ -99,10 +101,11 @@ impl Session {
                 Ok(Reply::Breakpoints(vec![self.set_breakpoint(asked, task)?]))
             }
             Call::Change { id, change } => {
-                if let Change::Condition(Some(condition)) = &change {
-                    self.check_condition(condition, task)?;
-                }
-                match (self.timeline.marks.change(id, &change), id) {
+                let prepared = match &change {
+                    Change::Condition(Some(condition)) => Some(self.prepare_condition(condition, task)?),
+                    _ => None,
+                };
+                match (self.timeline.marks.change(id, &change, prepared), id) {
                     (false, Some(id)) => Err(no_breakpoint(id)),
                     _ => Ok(Reply::Done),
                 }
@@ -114,9 +117,13 @@ impl Session {
             Call::Breakpoints => Ok(Reply::Breakpoints(self.timeline.marks.infos())),
             Call::Evaluate {
                 source,
+                number,
                 frame,
                 deadline_ms,
-            } => retrying(&mut self.timeline, task, |t, task| t.evaluate(&source, frame, deadline_ms, task)).map(Reply::Evaluated),
+            } => retrying(&mut self.timeline, task, |t, task| {
+                t.evaluate(&source, number, frame, deadline_ms, task)
+            })
+            .map(Reply::Evaluated),
             Call::Backtrace { limit } => retrying(&mut self.timeline, task, |t, task| t.backtrace(limit, task)).map(Reply::Frames),
             Call::Locals { frame } => retrying(&mut self.timeline, task, |t, task| t.locals(frame, task)).map(Reply::Locals),
             Call::Bookmarks => bookmarks::read(&self.facts.path).map(Reply::Bookmarks),
@@ -175,17 +182,20 @@ impl Session {
 
     fn set_breakpoint(&mut self, mut asked: BreakpointInfo, task: &mut Task<'_>) -> Result<BreakpointInfo, Fault> {
         let places = self.resolved(asked.place, task)?;
-        if let Some(condition) = &asked.condition {
-            self.check_condition(condition, task)?;
-        }
+        let condition = match &asked.condition {
+            Some(condition) => Some(self.prepare_condition(condition, task)?),
+            None => None,
+        };
         (asked.place, asked.note) = (places.asked, places.note);
-        Ok(self.timeline.marks.add(asked, places.known))
+        Ok(self.timeline.marks.add(asked, places.known, condition))
     }
 
-    fn check_condition(&mut self, condition: &str, task: &mut Task<'_>) -> Result<(), Fault> {
+    fn prepare_condition(&mut self, condition: &str, task: &mut Task<'_>) -> Result<Prepared, Fault> {
         self.timeline.require_stop_points()?;
         retrying(&mut self.timeline, task, |t, task| {
-            conditions::check(t.at_cursor(task)?, condition, task.interrupt)
+            let prepared = t.prepare(condition, task)?;
+            conditions::check(t.at_cursor(task)?, condition, &prepared.source, task.interrupt)?;
+            Ok(prepared)
         })
     }
 

@@ -9,6 +9,7 @@ use crate::fault::{CheckpointId, Fault};
 use crate::known::Known;
 use crate::moves::FIRST;
 use crate::progress::Task;
+use crate::references::References;
 use crate::replay::Process;
 use crate::slice::{Pace, Slicer};
 use crate::tree::Tree;
@@ -66,11 +67,13 @@ pub(crate) struct Timeline {
     pub(crate) pace: Pace,
     /// What there is to say about the last move: conditions that failed.
     pub(crate) notes: Vec<String>,
+    /// The objects that have numbers.
+    pub(crate) references: References,
 }
 
 impl Timeline {
     /// With the cursor before the first stop point.
-    pub(crate) fn new(tree: Arc<Mutex<Tree>>, known: Arc<Known>, pace: Pace) -> Timeline {
+    pub(crate) fn new(tree: Arc<Mutex<Tree>>, known: Arc<Known>, references: References, pace: Pace) -> Timeline {
         let here = Place {
             time: Time::BEGIN,
             location: None,
@@ -84,6 +87,7 @@ impl Timeline {
             active: None,
             pace,
             notes: Vec::new(),
+            references,
         }
     }
 

@@ -464,6 +464,7 @@ fn probes_do_not_disturb_and_are_killed_when_they_hang() {
     });
     let evaluate = |source: &str, deadline_ms| Call::Evaluate {
         source: source.into(),
+        number: false,
         frame: 2,
         deadline_ms,
     };

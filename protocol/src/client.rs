@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Version of this link. Changed whenever a frame's meaning changes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// First four bytes of [`Hello`]: refuses strangers before any decoding of theirs matters.
 pub const MAGIC: [u8; 4] = *b"rdb1";
@@ -129,8 +129,10 @@ pub enum Call {
     Breakpoints,
     /// Evaluate in a probe. Reply: [`Reply::Evaluated`].
     Evaluate {
-        /// Expression or statement.
+        /// Expression or statement. `$N` in it is the object of that number.
         source: String,
+        /// Whether an object of the program's is to be given a number.
+        number: bool,
         /// Frame, 0 the innermost.
         frame: u32,
         /// Milliseconds before the probe is killed; 0 for the default (5 s).
@@ -316,6 +318,19 @@ pub struct TraceInfo {
     pub interpreter: Interpreter,
 }
 
+/// An evaluation's outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Value {
+    /// False: the code raised, was refused or could not be compiled; `text` says so.
+    pub ok: bool,
+    /// `repr` of the value (empty for a statement), or the error.
+    pub text: String,
+    /// What the code printed.
+    pub output: String,
+    /// The `N` of `$N`: the value is an object of the program's, and keeps this number for good.
+    pub number: Option<u32>,
+}
+
 /// What is replied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
@@ -328,7 +343,7 @@ pub enum Reply {
     /// Breakpoints.
     Breakpoints(Vec<BreakpointInfo>),
     /// The value.
-    Evaluated(crate::replay::Evaluated),
+    Evaluated(Value),
     /// The stack.
     Frames(Vec<Frame>),
     /// The variables.

@@ -41,7 +41,15 @@ pub enum Order {
         source: String,
         /// Frame, 0 the innermost.
         frame: u32,
+        /// Names for objects that are there: the name, and the address.
+        bound: Vec<(String, u64)>,
     },
+    /// Only in a process that is thrown away: from now on note when this object's memory is taken or given up
+    /// ([`Stopped::boundaries`]); once in a process. Answer: [`Answer::Done`].
+    WatchLife(Object),
+    /// Only in a throw-away copy: whether the object watched has been there since the watch began, and is. Answer:
+    /// [`Answer::There`].
+    IsThere,
     /// Only in a throw-away copy, standing at a return or an unwinding: the value returned, or the exception. Answer:
     /// [`Answer::Evaluated`].
     Result,
@@ -126,6 +134,31 @@ pub struct Hit {
     pub breakpoints: Vec<u32>,
 }
 
+/// What identifies an object together with a time at which it is alive: replay is exact, so addresses are the same in every
+/// process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Object {
+    /// Its address.
+    pub address: u64,
+    /// Where the allocator's block begins that holds it.
+    pub block: u64,
+    /// The function that ends objects of its type; 0 where the type keeps no free list, and the block tells all.
+    pub dealloc: u64,
+    /// The first bytes of that function.
+    pub dealloc_code: u64,
+}
+
+/// When the memory of an object watched was taken or given up. Each happened after that stop point, before the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boundaries {
+    /// The first time since the watch began.
+    pub first: Option<Time>,
+    /// The last time.
+    pub last: Option<Time>,
+    /// The program has interfered with the watch: there may have been others.
+    pub lost: bool,
+}
+
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopped {
@@ -145,6 +178,8 @@ pub struct Stopped {
     pub begun: bool,
     /// Time at which the main module was done, once known.
     pub main_done: Option<Time>,
+    /// With [`Order::WatchLife`]: what was seen of the object.
+    pub boundaries: Option<Boundaries>,
 }
 
 /// A replay that no longer follows the recording.
@@ -186,6 +221,10 @@ pub struct Evaluated {
     pub text: String,
     /// What the code printed.
     pub output: String,
+    /// The value's identity, where it is more than its repr.
+    pub object: Option<Object>,
+    /// The value is the object watched ([`Order::WatchLife`]), which was there before the evaluation.
+    pub same: bool,
 }
 
 /// What a replay process answers.
@@ -212,6 +251,8 @@ pub enum Answer {
     Evaluated(Evaluated),
     /// The variables.
     Locals(Vec<Variable>),
+    /// Whether the object watched is there.
+    There(bool),
     /// The order could not be carried out; one line.
     Failed {
         /// What is wrong and what to do.

@@ -8,6 +8,7 @@ mod interrupts;
 mod native;
 mod programs;
 mod recording;
+mod references;
 mod stepping;
 mod support;
 mod terminal;

@@ -18,8 +18,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 use cpython::{Dispatch, Followed, Located, Places, Reason, Stops, Ticks, Trap, Unsupported, ticks};
-use rdb_protocol::replay::{Breakpoint, Follow, Hits, Interpreter};
-use rdb_protocol::{Frame, Location, SourceFile};
+use rdb_protocol::replay::{Boundaries, Breakpoint, Follow, Hits, Interpreter, Object};
+use rdb_protocol::{Frame, Location, SourceFile, Time};
 
 /// General registers of the interrupted program, in encoding order: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 .. r15.
 pub type Registers = [u64; 16];
@@ -39,6 +39,8 @@ pub struct Host {
     main_done: Option<u64>,
     breakpoints: Vec<Breakpoint>,
     follow: Option<Follow>,
+    /// An object was watched, and its interpreter is gone: nothing outlives it.
+    life_cut: Option<Boundaries>,
 }
 
 impl Host {
@@ -55,6 +57,7 @@ impl Host {
             main_done: None,
             breakpoints: Vec::new(),
             follow: None,
+            life_cut: None,
         }
     }
 
@@ -112,6 +115,12 @@ impl Host {
 
     /// The program is replaced (execve): its interpreter is gone.
     pub fn forget(&mut self) {
+        let now = Some(Time(self.time()));
+        self.life_cut = self.boundaries().map(|seen| Boundaries {
+            first: seen.first.or(now),
+            last: now,
+            ..seen
+        });
         self.before = self.time();
         self.main_done = None;
         self.stops = None;
@@ -166,6 +175,29 @@ impl Host {
             last: followed.last.map(|t| self.before + t),
             ..followed
         }
+    }
+
+    /// Only in a throw-away process: watches the object's memory.
+    ///
+    /// # Errors
+    /// Why that cannot be done.
+    pub fn watch_life(&mut self, object: &Object) -> Result<(), String> {
+        let stops = self.stops().ok_or_else(|| String::from("there is no interpreter here"))?;
+        stops.watch_life(object)
+    }
+
+    /// What was seen of the object watched, in times of all interpreters.
+    #[must_use]
+    pub fn boundaries(&self) -> Option<Boundaries> {
+        if self.life_cut.is_some() {
+            return self.life_cut;
+        }
+        let seen = self.stops_ref()?.boundaries()?;
+        Some(Boundaries {
+            first: seen.first.map(|t| Time(self.before + t)),
+            last: seen.last.map(|t| Time(self.before + t)),
+            lost: seen.lost,
+        })
     }
 
     /// Whether the stop point stood at is the followed activation's own.

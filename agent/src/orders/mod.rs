@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::diag::say;
 use crate::intercept;
 use crate::replay::Purpose;
-use crate::state::Agent;
+use crate::state::{Agent, Mode};
 use crate::sys;
 use alloc::format;
 use alloc::string::String;
@@ -198,6 +198,7 @@ fn stopped(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) -> Stopped {
         last_own: followed.last.map(Time),
         begun: followed.begun,
         main_done: agent.host.main_done().map(Time),
+        boundaries: agent.host.boundaries(),
     }
 }
 
@@ -240,7 +241,21 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
             Order::Backtrace { limit } => Answer::Frames(agent.host.frames(limit)),
             Order::Sources => Answer::Sources(agent.host.sources()),
             Order::Interpreter => Answer::Interpreter(agent.host.interpreter()),
-            Order::Evaluate { source, frame } => match probe::ask(agent, probe::Question::Evaluate(source, frame)) {
+            Order::Evaluate { source, frame, bound } => match probe::ask(agent, probe::Question::Evaluate(source, frame, bound)) {
+                Some(answer) => answer,
+                None => return,
+            },
+            Order::WatchLife(object) => {
+                // What the interpreter asks of the system while it is asked for its allocators is not the program's.
+                let mode = core::mem::replace(&mut agent.mode, Mode::Probe);
+                let watched = agent.host.watch_life(&object);
+                agent.mode = mode;
+                match watched {
+                    Ok(()) => Answer::Done,
+                    Err(reason) => Answer::Failed { reason },
+                }
+            }
+            Order::IsThere => match probe::ask(agent, probe::Question::IsThere) {
                 Some(answer) => answer,
                 None => return,
             },

@@ -16,8 +16,10 @@ use rdb_protocol::replay::{Answer, Evaluated};
 /// What a probe was asked.
 #[derive(Clone, Debug)]
 pub enum Question {
-    /// To evaluate source in a frame.
-    Evaluate(String, u32),
+    /// To evaluate source in a frame, with names for objects.
+    Evaluate(String, u32, Vec<(String, u64)>),
+    /// Whether the object watched is there.
+    IsThere,
     /// For the value returned, or the exception that unwinds.
     Result,
     /// To list a frame's local variables.
@@ -51,12 +53,15 @@ pub fn ask(agent: &mut Agent, question: Question) -> Option<Answer> {
     }
     agent.mode = Mode::Probe;
     Some(match question {
-        Question::Evaluate(source, frame) => evaluated(agent, &source, frame),
+        Question::Evaluate(source, frame, bound) => evaluated(agent, &source, frame, &bound),
+        Question::IsThere => Answer::There(agent.host.stops().is_some_and(|s| s.is_there())),
         Question::Result => match agent.host.stops().map(evaluate::result) {
             Some(Ok(text)) => Answer::Evaluated(Evaluated {
                 ok: true,
                 text,
                 output: String::new(),
+                object: None,
+                same: false,
             }),
             Some(Err(reason)) => Answer::Failed { reason },
             None => Answer::Failed {
@@ -76,7 +81,7 @@ pub fn ask(agent: &mut Agent, question: Question) -> Option<Answer> {
     })
 }
 
-fn evaluated(agent: &mut Agent, source: &str, frame: u32) -> Answer {
+fn evaluated(agent: &mut Agent, source: &str, frame: u32, bound: &[(String, u64)]) -> Answer {
     let mut printed_before = 0;
     let probe: *const Probe = &raw const agent.replay().probe;
     let outcome = {
@@ -85,7 +90,7 @@ fn evaluated(agent: &mut Agent, source: &str, frame: u32) -> Answer {
                 reason: "there is no stop point here".to_string(),
             };
         };
-        evaluate::evaluate(stops, source, frame, &mut || printed_before = output_len(probe))
+        evaluate::evaluate(stops, source, frame, bound, &mut || printed_before = output_len(probe))
     };
     let outcome = match outcome {
         Ok(o) => o,
@@ -93,8 +98,13 @@ fn evaluated(agent: &mut Agent, source: &str, frame: u32) -> Answer {
     };
     let probe = &agent.replay().probe;
     let mut output = String::from_utf8_lossy(&probe.output[printed_before.min(probe.output.len())..]).into_owned();
+    let (mut object, mut same) = (None, false);
     let (ok, mut text) = match outcome {
-        Outcome::Value(text) => (true, text),
+        Outcome::Value { text, object: o, same: s } => {
+            (object, same) = (o, s);
+            (true, text)
+        }
+        Outcome::Done => (true, String::new()),
         // The traceback was printed: it is the answer, not output.
         Outcome::Raised(fallback) if output.is_empty() => (false, fallback),
         Outcome::Raised(_) => (false, core::mem::take(&mut output).trim_end().to_string()),
@@ -106,7 +116,13 @@ fn evaluated(agent: &mut Agent, source: &str, frame: u32) -> Answer {
             names.join(", ")
         ));
     }
-    Answer::Evaluated(Evaluated { ok, text, output })
+    Answer::Evaluated(Evaluated {
+        ok,
+        text,
+        output,
+        object,
+        same,
+    })
 }
 
 #[allow(unsafe_code)]
@@ -190,6 +206,8 @@ fn finish(agent: &mut Agent, text: &str) -> ! {
             ok: false,
             text: text.to_string(),
             output: String::new(),
+            object: None,
+            same: false,
         }),
     );
     sys::exit_group(0)

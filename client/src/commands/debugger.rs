@@ -165,7 +165,7 @@ impl Debugger {
 
     fn print(&mut self, code: &str) -> Result<Outcome, SessionError> {
         let frame = self.selected;
-        let value = self.session.call(|c| c.evaluate(code, frame, 0))?;
+        let value = self.session.call(|c| c.evaluate(code, true, frame, 0))?;
         let mut text = value.output;
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
@@ -177,6 +177,9 @@ impl Debugger {
             });
         }
         if !value.text.is_empty() {
+            if let Some(number) = value.number {
+                text.push_str(&format!("${number} = "));
+            }
             text.push_str(&value.text);
             text.push('\n');
         }

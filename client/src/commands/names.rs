@@ -180,7 +180,9 @@ pub static NAMES: &[Name] = &[
         aliases: &["p", "!"],
         arguments: "CODE",
         summary: "evaluate an expression or statement where we stand",
-        detail: "In the frame selected. It runs in a throw-away copy of the program: it may change anything there, nothing of it stays.\nExample: print [r.amount for r in rows]",
+        detail: "In the frame selected. It runs in a throw-away copy of the program: it may change anything there, nothing of it stays.\n\
+            An object of the program's is shown with a number, `$0 = ...`: `$0` is that object in any later expression or condition, at any time \
+            at which it exists, in this session and later ones.\nExample: print [r.amount for r in rows]",
     },
     Name {
         name: "backtrace",

@@ -5,9 +5,8 @@ use super::socket::{self, LinkError, Receiver, Sender};
 use crate::show::progress::Progress;
 use rdb_protocol::client::{
     Bookmark, BreakpointInfo, Call, Change, CheckpointInfo, Failure, FromDaemon, Hello, MAGIC, Notification, Reply, Request, Stop, Target,
-    TraceInfo, VERSION, Welcome,
+    TraceInfo, VERSION, Value, Welcome,
 };
-use rdb_protocol::replay::Evaluated;
 use rdb_protocol::{BreakpointPlace, Direction, Frame, SourceFile, Time, Variable};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -204,13 +203,14 @@ impl Client {
         }
     }
 
-    /// Evaluates code in a throw-away copy of the program. `deadline_ms` 0 is the daemon's default.
+    /// Evaluates code in a throw-away copy of the program; with `number` an object of the program's gets one. `deadline_ms` 0 is the daemon's default.
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn evaluate(&mut self, source: &str, frame: u32, deadline_ms: u32) -> Result<Evaluated, CallError> {
+    pub fn evaluate(&mut self, source: &str, number: bool, frame: u32, deadline_ms: u32) -> Result<Value, CallError> {
         match self.call(Call::Evaluate {
             source: source.to_owned(),
+            number,
             frame,
             deadline_ms,
         })? {

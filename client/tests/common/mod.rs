@@ -6,7 +6,7 @@ use rdb_client::link::{Launcher, Session};
 use rdb_client::show::Colour;
 use rdb_protocol::client::*;
 use rdb_protocol::frame;
-use rdb_protocol::replay::{Evaluated, Interpreter};
+use rdb_protocol::replay::Interpreter;
 use rdb_protocol::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -216,15 +216,17 @@ impl Connection<'_> {
                 Reply::Done
             }
             Call::Breakpoints => Reply::Breakpoints(self.breakpoints.clone()),
-            Call::Evaluate { source, .. } if source == "raise" => Reply::Evaluated(Evaluated {
+            Call::Evaluate { source, .. } if source == "raise" => Reply::Evaluated(Value {
                 ok: false,
                 text: "ValueError: no".into(),
                 output: "before".into(),
+                number: None,
             }),
-            Call::Evaluate { source, .. } => Reply::Evaluated(Evaluated {
+            Call::Evaluate { source, .. } => Reply::Evaluated(Value {
                 ok: true,
                 text: format!("<{source}>"),
                 output: "printed".into(),
+                number: None,
             }),
             Call::Backtrace { limit } => {
                 let frame = |n| Frame {

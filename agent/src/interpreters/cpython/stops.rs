@@ -9,8 +9,9 @@
 use super::breakpoints;
 use super::code::Code;
 use super::follow::Following;
+use super::life::Life;
 use super::locate::Located;
-use super::objects::{ends_with_code, is_instance, small_integer, type_of};
+use super::objects::{TP_DEALLOC, ends_with_code, is_instance, small_integer, type_of};
 use super::rules::{LineStart, Unit, line_event};
 use super::sources::Sources;
 use super::stubs::{DEALLOC, Mark, Stubs};
@@ -82,6 +83,7 @@ pub struct Stops {
     pub(super) seen: Sources,
     breakpoints: Vec<Breakpoint>,
     pub(super) following: Option<Following>,
+    pub(super) life: Option<Life>,
     /// The hook wants to know of each stop point that is the followed activation's own.
     pub(super) stops_at_own: bool,
     goal: Option<u64>,
@@ -123,7 +125,6 @@ impl Stops {
     /// # Errors
     /// Why that cannot be done. The ticks must then be patched in again.
     pub fn install(located: Located, ticks: &Ticks, places: Places, hook: Hook) -> Result<&'static mut Self, Unsupported> {
-        const TP_DEALLOC: u64 = 48;
         let dealloc_slot = located.code_type + TP_DEALLOC;
         let dealloc_original = get(dealloc_slot);
         let traps = Traps::new(&located)?;
@@ -144,6 +145,7 @@ impl Stops {
             seen: Sources::default(),
             breakpoints: Vec::new(),
             following: None,
+            life: None,
             stops_at_own: false,
             goal: None,
             limit: FAR,
@@ -324,6 +326,9 @@ impl Stops {
         if what == DEALLOC {
             self.forget(registers[7]);
             return self.dealloc_original;
+        }
+        if what > DEALLOC {
+            return self.life_event(what);
         }
         let op = what.to_le_bytes()[0];
         let onward = self.stubs.onward[usize::from(op)];
