@@ -41,7 +41,7 @@ fn an_interrupt_leaves_the_cursor_where_it_was() {
             != (Call::Evaluate {
                 source: "hang".into(),
                 number: true,
-                frame: 0,
+                frame: rdb_protocol::FrameNumber { thread: None, number: 0 },
                 deadline_ms: 0,
             })
         {}

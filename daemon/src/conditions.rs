@@ -6,6 +6,7 @@ use crate::inspect::DEADLINE;
 use crate::interrupt::Interrupt;
 use crate::life::Prepared;
 use crate::replay::Process;
+use rdb_protocol::FrameNumber;
 use rdb_protocol::client::FailureCode;
 
 /// What came of looking at the breakpoints of one stop point.
@@ -51,7 +52,7 @@ fn holds(process: &mut Process, condition: &Prepared, interrupt: &Interrupt) -> 
     };
     // The line break ends a comment.
     let source = format!("True if ({}\n) else False", condition.source);
-    match process.fork()?.evaluate(source, 0, bound, DEADLINE, interrupt) {
+    match process.fork()?.evaluate(source, FrameNumber::default(), bound, DEADLINE, interrupt) {
         Ok(value) if value.ok => Ok(Ok(value.text == "True")),
         Ok(value) => Ok(Err(last_line(&value.text))),
         Err(fault @ (Fault::Interrupted | Fault::System { .. } | Fault::Garbled(_) | Fault::Diverged(_))) => Err(fault),
@@ -63,7 +64,9 @@ fn holds(process: &mut Process, condition: &Prepared, interrupt: &Interrupt) -> 
 /// Refuses what does not even compile: `condition` for people, `source` for the program.
 pub(crate) fn check(process: &mut Process, condition: &str, source: &str, interrupt: &Interrupt) -> Result<(), Fault> {
     let source = format!("__import__('builtins').compile({}, '<condition>', 'eval')", quoted(source));
-    let value = process.fork()?.evaluate(source, 0, Vec::new(), DEADLINE, interrupt)?;
+    let value = process
+        .fork()?
+        .evaluate(source, FrameNumber::default(), Vec::new(), DEADLINE, interrupt)?;
     if value.ok {
         return Ok(());
     }

@@ -192,6 +192,7 @@ impl World {
         let is_hit = |b: &&Breakpoint| match &b.place {
             BreakpointPlace::Line { file, line } => here.file.ends_with(file.as_str()) && here.line == *line,
             BreakpointPlace::Function { name } => here.function == *name && here.line.is_multiple_of(5),
+            BreakpointPlace::Switch { .. } => false,
         };
         if (1..=self.last).contains(&time) {
             marks.iter().filter(is_hit).map(|b| b.id).collect()
@@ -364,7 +365,8 @@ impl FakeProcess {
                 self.run(&run)?
             }
             Order::Where => Answer::Stopped(self.stopped(RunEnd::Goal, None)),
-            Order::Backtrace { limit } => {
+            Order::Threads => Answer::Threads(Vec::new()),
+            Order::Backtrace { limit, .. } => {
                 let stack = self.host.world.stand(self.state.time).stack;
                 let frame = |depth: usize| Frame {
                     file: "src/prog.py".into(),
@@ -415,7 +417,7 @@ impl FakeProcess {
             }),
             Order::Evaluate { source, frame, .. } => Answer::Evaluated(Evaluated {
                 ok: true,
-                text: format!("{source}@{}#{frame}", self.state.time),
+                text: format!("{source}@{}#{}", self.state.time, frame.number),
                 output: String::new(),
                 object: None,
                 same: false,

@@ -4,7 +4,7 @@ use crate::fault::Fault;
 use crate::progress::Task;
 use crate::timeline::Timeline;
 use rdb_protocol::client::Value;
-use rdb_protocol::{Frame, StopKind, Variable};
+use rdb_protocol::{Frame, FrameNumber, StopKind, Thread, Variable};
 use std::time::Duration;
 
 /// How long an evaluation may take unless the client says otherwise.
@@ -16,7 +16,7 @@ impl Timeline {
         &mut self,
         source: &str,
         number: bool,
-        frame: u32,
+        frame: FrameNumber,
         deadline_ms: u32,
         task: &mut Task<'_>,
     ) -> Result<Value, Fault> {
@@ -79,15 +79,21 @@ impl Timeline {
     }
 
     /// Local variables, read in a probe.
-    pub(crate) fn locals(&mut self, frame: u32, task: &mut Task<'_>) -> Result<Vec<Variable>, Fault> {
+    pub(crate) fn locals(&mut self, frame: FrameNumber, task: &mut Task<'_>) -> Result<Vec<Variable>, Fault> {
         self.require_stop_points()?;
         let probe = self.at_cursor(task)?.fork()?;
         probe.locals(frame, DEADLINE, task.interrupt)
     }
 
     /// The stack.
-    pub(crate) fn backtrace(&mut self, limit: u32, task: &mut Task<'_>) -> Result<Vec<Frame>, Fault> {
+    pub(crate) fn backtrace(&mut self, thread: Option<u32>, limit: u32, task: &mut Task<'_>) -> Result<Vec<Frame>, Fault> {
         self.require_stop_points()?;
-        self.at_cursor(task)?.backtrace(limit)
+        self.at_cursor(task)?.backtrace(thread, limit)
+    }
+
+    /// The threads alive.
+    pub(crate) fn threads(&mut self, task: &mut Task<'_>) -> Result<Vec<Thread>, Fault> {
+        self.require_stop_points()?;
+        self.at_cursor(task)?.threads()
     }
 }

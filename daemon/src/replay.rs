@@ -7,7 +7,7 @@ use crate::interrupt::Interrupt;
 use crate::link::{Link, LinkError};
 use rdb_protocol::client::FailureCode;
 use rdb_protocol::replay::{Answer, Evaluated, Follow, Interpreter, Object, Order, Run, Stopped};
-use rdb_protocol::{EventIndex, Frame, Position, SourceFile, Time, Variable};
+use rdb_protocol::{EventIndex, Frame, FrameNumber, Position, SourceFile, Thread, Time, Variable};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -153,10 +153,18 @@ impl Process {
     }
 
     /// The stack.
-    pub(crate) fn backtrace(&mut self, limit: u32) -> Result<Vec<Frame>, Fault> {
-        match self.ask_paused(&Order::Backtrace { limit })? {
+    pub(crate) fn backtrace(&mut self, thread: Option<u32>, limit: u32) -> Result<Vec<Frame>, Fault> {
+        match self.ask_paused(&Order::Backtrace { thread, limit })? {
             Answer::Frames(frames) => Ok(frames),
             other => Err(unexpected("Backtrace", &other)),
+        }
+    }
+
+    /// The threads alive.
+    pub(crate) fn threads(&mut self) -> Result<Vec<Thread>, Fault> {
+        match self.ask_paused(&Order::Threads)? {
+            Answer::Threads(threads) => Ok(threads),
+            other => Err(unexpected("Threads", &other)),
         }
     }
 
@@ -180,7 +188,7 @@ impl Process {
     pub(crate) fn evaluate(
         mut self,
         source: String,
-        frame: u32,
+        frame: FrameNumber,
         bound: Vec<Bound>,
         deadline: Duration,
         interrupt: &Interrupt,
@@ -200,7 +208,7 @@ impl Process {
     }
 
     /// The local variables, spending the process.
-    pub(crate) fn locals(mut self, frame: u32, deadline: Duration, interrupt: &Interrupt) -> Result<Vec<Variable>, Fault> {
+    pub(crate) fn locals(mut self, frame: FrameNumber, deadline: Duration, interrupt: &Interrupt) -> Result<Vec<Variable>, Fault> {
         match self.ask(&Order::Locals { frame }, Some(deadline), Some(interrupt))? {
             Answer::Locals(variables) => Ok(variables),
             other => Err(unexpected("Locals", &other)),

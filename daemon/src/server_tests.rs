@@ -211,7 +211,7 @@ fn an_interrupt_arrives_while_a_request_runs() {
     let hang = client.send(Call::Evaluate {
         source: "hang".into(),
         number: false,
-        frame: 0,
+        frame: rdb_protocol::FrameNumber { thread: None, number: 0 },
         deadline_ms: 600_000,
     });
     client.send(Call::Interrupt);

@@ -124,7 +124,11 @@ impl Session {
                 t.evaluate(&source, number, frame, deadline_ms, task)
             })
             .map(Reply::Evaluated),
-            Call::Backtrace { limit } => retrying(&mut self.timeline, task, |t, task| t.backtrace(limit, task)).map(Reply::Frames),
+            Call::Backtrace { thread, limit } => {
+                retrying(&mut self.timeline, task, |t, task| t.backtrace(thread, limit, task)).map(Reply::Frames)
+            }
+            Call::Threads => retrying(&mut self.timeline, task, Timeline::threads).map(Reply::Threads),
+            Call::Switch { thread, direction } => self.moved(direction, task, |t, task| t.switch(thread, direction, task)),
             Call::Locals { frame } => retrying(&mut self.timeline, task, |t, task| t.locals(frame, task)).map(Reply::Locals),
             Call::Bookmarks => bookmarks::read(&self.facts.path).map(Reply::Bookmarks),
             Call::Bookmark { name, time } => bookmarks::change(&self.facts.path, &name, time).map(|()| Reply::Done),

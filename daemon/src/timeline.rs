@@ -172,6 +172,17 @@ impl Timeline {
         self.active.as_mut().ok_or_else(|| Fault::Garbled("no active process".to_string()))
     }
 
+    /// The active process, standing at the cursor, in knowledge of the breakpoints.
+    pub(crate) fn active_with_marks(&mut self, task: &mut Task<'_>) -> Result<&mut Process, Fault> {
+        self.at_cursor(task)?;
+        let process = self
+            .active
+            .as_mut()
+            .ok_or_else(|| Fault::Garbled("no active process".to_string()))?;
+        process.learn(&self.marks)?;
+        Ok(process)
+    }
+
     /// The cursor is where this process stands.
     pub(crate) fn arrive(&mut self, mut process: Process, task: &Task<'_>) -> Result<(), Fault> {
         let breakpoints = if self.marks.is_empty() {

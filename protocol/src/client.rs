@@ -5,7 +5,7 @@
 //! [`Notification`]s may come in between. One request runs at a time per connection, except [`Call::Interrupt`], which may be sent
 //! while another runs and makes that one end with [`FailureCode::Interrupted`], the cursor where it was.
 
-use crate::common::{BreakpointPlace, Direction, EventIndex, Frame, Location, SourceFile, Time, Variable};
+use crate::common::{BreakpointPlace, Direction, EventIndex, Frame, FrameNumber, Location, SourceFile, Thread, Time, Variable};
 use crate::replay::Interpreter;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -97,6 +97,14 @@ pub enum Call {
         /// Which way.
         direction: Direction,
     },
+    /// Move to where another thread, or this one, runs: forward to the first stop point after a switch, backward to the last before
+    /// one. Reply: [`Reply::Stopped`].
+    Switch {
+        /// Which thread; `None` any other.
+        thread: Option<u32>,
+        /// Which way.
+        direction: Direction,
+    },
     /// Jump. Reply: [`Reply::Stopped`].
     Go {
         /// Where.
@@ -133,20 +141,24 @@ pub enum Call {
         source: String,
         /// Whether an object of the program's is to be given a number.
         number: bool,
-        /// Frame, 0 the innermost.
-        frame: u32,
+        /// In which frame.
+        frame: FrameNumber,
         /// Milliseconds before the probe is killed; 0 for the default (5 s).
         deadline_ms: u32,
     },
     /// The stack. Reply: [`Reply::Frames`].
     Backtrace {
+        /// Which thread; `None` the one stood in.
+        thread: Option<u32>,
         /// Most frames to give.
         limit: u32,
     },
+    /// All threads alive. Reply: [`Reply::Threads`].
+    Threads,
     /// Local variables. Reply: [`Reply::Locals`].
     Locals {
-        /// Frame, 0 the innermost.
-        frame: u32,
+        /// In which frame.
+        frame: FrameNumber,
     },
     /// Bookmarks. Reply: [`Reply::Bookmarks`].
     Bookmarks,
@@ -195,6 +207,8 @@ pub enum StopReason {
     Breakpoint,
     /// The step is done.
     Step,
+    /// Another thread runs.
+    ThreadSwitch,
     /// The jump is done.
     Go,
     /// Nothing moved: the answer to [`Call::When`].
@@ -214,6 +228,7 @@ impl StopReason {
         match self {
             StopReason::Breakpoint => "breakpoint",
             StopReason::Step => "step",
+            StopReason::ThreadSwitch => "thread_switch",
             StopReason::Go => "go",
             StopReason::Here => "here",
             StopReason::MainDone => "main_done",
@@ -346,6 +361,8 @@ pub enum Reply {
     Evaluated(Value),
     /// The stack.
     Frames(Vec<Frame>),
+    /// The threads.
+    Threads(Vec<Thread>),
     /// The variables.
     Locals(Vec<Variable>),
     /// The bookmarks, by time.

@@ -6,7 +6,7 @@
 //! A new process says nothing by itself: the root, started as `agent replay TRACE FD`, and every copy made by
 //! [`Order::Fork`] first wait for an order.
 
-use crate::common::{Activation, BreakpointPlace, EventIndex, Frame, Position, SourceFile, Time, Variable};
+use crate::common::{Activation, BreakpointPlace, EventIndex, Frame, FrameNumber, Position, SourceFile, Thread, Time, Variable};
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -25,11 +25,15 @@ pub enum Order {
     Run(Run),
     /// Where do you stand, and which breakpoints stand there? Answer: [`Answer::Stopped`] with [`RunEnd::Goal`].
     Where,
-    /// The stack of the thread stood in, innermost first, at most `limit` frames. Reads only. Answer: [`Answer::Frames`].
+    /// The stack of a thread, innermost first, at most `limit` frames. Reads only. Answer: [`Answer::Frames`].
     Backtrace {
+        /// Which thread; `None` the one stood in.
+        thread: Option<u32>,
         /// Most frames to give.
         limit: u32,
     },
+    /// All threads alive. Reads only. Answer: [`Answer::Threads`].
+    Threads,
     /// All source files seen so far. Answer: [`Answer::Sources`].
     Sources,
     /// Facts about the interpreter. Answer: [`Answer::Interpreter`].
@@ -39,8 +43,8 @@ pub enum Order {
     Evaluate {
         /// Expression or statement.
         source: String,
-        /// Frame, 0 the innermost.
-        frame: u32,
+        /// In which frame.
+        frame: FrameNumber,
         /// Names for objects that are there: the name, and the address.
         bound: Vec<(String, u64)>,
     },
@@ -55,8 +59,8 @@ pub enum Order {
     Result,
     /// Only in a throw-away copy: the local variables of a frame. Answer: [`Answer::Locals`].
     Locals {
-        /// Frame, 0 the innermost.
-        frame: u32,
+        /// In which frame.
+        frame: FrameNumber,
     },
 }
 
@@ -243,6 +247,8 @@ pub enum Answer {
     Diverged(Divergence),
     /// The stack.
     Frames(Vec<Frame>),
+    /// The threads.
+    Threads(Vec<Thread>),
     /// The sources.
     Sources(Vec<SourceFile>),
     /// The interpreter.

@@ -12,4 +12,5 @@ mod references;
 mod stepping;
 mod support;
 mod terminal;
+mod threads;
 mod travel;

@@ -221,6 +221,20 @@ impl Host {
         self.stops_ref().map_or_else(Vec::new, |s| s.frames(limit as usize))
     }
 
+    /// A thread runs.
+    pub fn run_thread(&mut self, thread: usize) {
+        let thread = thread as u32;
+        if let Some(s) = self.stops().filter(|s| s.running() != thread) {
+            s.run_thread(thread);
+        }
+    }
+
+    /// The stack of a thread, which is known by its fs base.
+    #[must_use]
+    pub fn thread_frames(&self, fs: u64, limit: u32) -> Vec<Frame> {
+        self.stops_ref().map_or_else(Vec::new, |s| s.thread_frames(fs, limit as usize))
+    }
+
     /// The sources.
     #[must_use]
     pub fn sources(&self) -> Vec<SourceFile> {

@@ -90,6 +90,20 @@ pub static NAMES: &[Name] = &[
         detail: "Without a hit: to the beginning of the history.\nExample: bcontinue",
     },
     Name {
+        name: "nthread",
+        aliases: &["nt"],
+        arguments: "[N]",
+        summary: "go forward to where another thread, or thread N, begins to run",
+        detail: "Breakpoints on the way stop it.\nExample: nthread",
+    },
+    Name {
+        name: "bthread",
+        aliases: &["reverse-nthread"],
+        arguments: "[N]",
+        summary: "go backward to where another thread, or thread N, ran last",
+        detail: "Example: bthread 2",
+    },
+    Name {
         name: "go",
         aliases: &[],
         arguments: "TIME|NAME|start|end|N%",
@@ -213,6 +227,13 @@ pub static NAMES: &[Name] = &[
         detail: "Example: frame 2",
     },
     Name {
+        name: "thread",
+        aliases: &[],
+        arguments: "[N]",
+        summary: "look at the stack of thread N at this time: for backtrace, frame, up, down, print, locals and args",
+        detail: "Without N: which thread is looked at. The numbers are those of `info threads`. The next move looks where it ends.\nExample: thread 2",
+    },
+    Name {
         name: "list",
         aliases: &["l"],
         arguments: "[LINE|FILE:LINE|FIRST,LAST]",
@@ -236,8 +257,8 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "info",
         aliases: &["i"],
-        arguments: "breakpoints|checkpoints|functions [PATTERN]|line [LINE|FILE:LINE]|marks|sources [PATTERN]|trace",
-        summary: "show breakpoints, bookmarks, functions, source files, or facts about a line or the trace",
+        arguments: "breakpoints|checkpoints|functions [PATTERN]|line [LINE|FILE:LINE]|marks|sources [PATTERN]|threads|trace",
+        summary: "show breakpoints, bookmarks, functions, source files, threads, or facts about a line or the trace",
         detail: "Checkpoints are paused copies of the program from which the others are made. A PATTERN is a part of the name.\nExample: info breakpoints",
     },
     Name {

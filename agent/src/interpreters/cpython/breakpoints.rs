@@ -40,6 +40,15 @@ pub(super) fn marks(breakpoints: &[Breakpoint], code: &Code) -> Vec<(usize, Mark
     all
 }
 
+/// The breakpoints hit where one thread runs after another.
+pub(super) fn switches(breakpoints: &[Breakpoint], left: u32, running: u32) -> impl Iterator<Item = u32> {
+    let is_hit = move |b: &&Breakpoint| match b.place {
+        BreakpointPlace::Switch { from, to } => from.is_none_or(|t| t == left) && to.is_none_or(|t| t == running),
+        _ => false,
+    };
+    breakpoints.iter().filter(is_hit).map(|b| b.id)
+}
+
 /// True where `path` ends in the components of `suffix`, regardless of case.
 fn is_suffix(suffix: &str, path: &str) -> bool {
     let components = |s: &str| {

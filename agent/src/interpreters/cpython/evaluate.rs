@@ -58,6 +58,9 @@ for k in list(d):
 r = '\\x1e'.join(r)
 ";
 
+/// A `PyThreadState` (0: that of the thread stood in), and a frame of its stack.
+pub type Place = (u64, u32);
+
 /// What an evaluation came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -171,8 +174,12 @@ impl Calls<'_> {
         Ok(())
     }
 
-    fn frame(&self, n: u32) -> Result<u64, String> {
-        let thread = self.call("PyThreadState_Get", &[])?;
+    /// Frame `n` of a thread state; 0 is that of the thread stood in.
+    fn frame(&self, (thread, n): Place) -> Result<u64, String> {
+        let thread = match thread {
+            0 => self.call("PyThreadState_Get", &[])?,
+            thread => thread,
+        };
         let mut frame = self.call("PyThreadState_GetFrame", &[thread])?;
         for _ in 0..n {
             if frame == 0 {
@@ -262,7 +269,7 @@ fn quieten(stops: &mut Stops) -> Result<Calls<'_>, String> {
 pub fn evaluate(
     stops: &mut Stops,
     source: &str,
-    frame: u32,
+    frame: Place,
     bound: &[(String, u64)],
     discard: &mut dyn FnMut(),
 ) -> Result<Outcome, String> {
@@ -319,7 +326,7 @@ pub fn evaluate(
 ///
 /// # Errors
 /// Why they could not be had.
-pub fn locals(stops: &mut Stops, frame: u32) -> Result<Vec<Variable>, String> {
+pub fn locals(stops: &mut Stops, frame: Place) -> Result<Vec<Variable>, String> {
     let source = CString::new(LIST).map_err(|e| e.to_string())?;
     let py = prepare(stops)?;
     let frame = py.frame(frame)?;

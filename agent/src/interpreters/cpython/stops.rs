@@ -66,6 +66,8 @@ pub struct Stop {
     pub second_half: bool,
     /// The program's registers.
     pub registers: Registers,
+    /// The thread that stood at the stop point before, where that is another one.
+    pub switched_from: Option<u32>,
 }
 
 /// Stop points of one interpreter in this process.
@@ -86,6 +88,9 @@ pub struct Stops {
     pub(super) life: Option<Life>,
     /// The hook wants to know of each stop point that is the followed activation's own.
     pub(super) stops_at_own: bool,
+    /// The thread that runs, and the one that stood at the last stop point.
+    running: u32,
+    stood: u32,
     goal: Option<u64>,
     /// What [`Stops::time`] is when `remaining` reaches zero.
     limit: u64,
@@ -147,6 +152,8 @@ impl Stops {
             following: None,
             life: None,
             stops_at_own: false,
+            running: 0,
+            stood: 0,
             goal: None,
             limit: FAR,
             alive: false,
@@ -236,7 +243,9 @@ impl Stops {
 
     pub(super) fn rearm(&mut self, time: u64) {
         let goal = self.goal.filter(|&goal| self.alive && goal > time);
-        self.limit = goal.unwrap_or(time + FAR);
+        // The first stop point after a switch of threads is looked at.
+        let glance = (self.running != self.stood && self.alive).then_some(time + 1);
+        self.limit = glance.or(goal).unwrap_or(time + FAR);
         self.stubs.data().remaining = self.limit - time;
     }
 
@@ -363,10 +372,13 @@ impl Stops {
     pub(super) fn pass(&mut self, stop: Stop) {
         let data = self.stubs.data();
         data.remaining -= 1;
-        let goal = data.remaining == 0;
+        let reached = data.remaining == 0;
+        let goal = reached && self.goal == Some(self.limit);
+        let switched_from = (self.running != self.stood).then(|| core::mem::replace(&mut self.stood, self.running));
+        let stop = Stop { switched_from, ..stop };
         let breakpoints = self.hits(&stop);
         let own = self.note_own(&stop, self.time(), !goal);
-        if goal {
+        if reached {
             self.rearm(self.limit);
         }
         let own = own && self.stops_at_own;
@@ -377,7 +389,28 @@ impl Stops {
         }
     }
 
+    /// The thread that runs.
+    #[must_use]
+    pub fn running(&self) -> u32 {
+        self.running
+    }
+
+    /// Another thread runs from now on.
+    pub fn run_thread(&mut self, thread: u32) {
+        self.running = thread;
+        self.rearm(self.time());
+    }
+
     fn hits(&self, stop: &Stop) -> Vec<u32> {
+        let mut ids = self.line_hits(stop);
+        if let Some(left) = stop.switched_from {
+            ids.extend(breakpoints::switches(&self.breakpoints, left, self.stood));
+            ids.sort_unstable();
+        }
+        ids
+    }
+
+    fn line_hits(&self, stop: &Stop) -> Vec<u32> {
         let Some(code) = self
             .codes
             .get(&stop.code)
@@ -433,6 +466,7 @@ impl Stops {
                 instruction,
                 second_half,
                 registers: [0; 16],
+                switched_from: None,
             })
         };
         let mut previous = self.previous(frame, code);

@@ -236,6 +236,7 @@ impl Stops {
                 instruction: None,
                 second_half: false,
                 registers: *registers,
+                switched_from: None,
             };
             self.pass(stop);
         }
