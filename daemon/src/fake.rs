@@ -192,7 +192,8 @@ impl World {
         let is_hit = |b: &&Breakpoint| match &b.place {
             BreakpointPlace::Line { file, line } => here.file.ends_with(file.as_str()) && here.line == *line,
             BreakpointPlace::Function { name } => here.function == *name && here.line.is_multiple_of(5),
-            BreakpointPlace::Switch { .. } => false,
+            BreakpointPlace::Times { times } => times.contains(&Time(time)),
+            BreakpointPlace::Switch { .. } | BreakpointPlace::Output { .. } => false,
         };
         if (1..=self.last).contains(&time) {
             marks.iter().filter(is_hit).map(|b| b.id).collect()

@@ -26,6 +26,7 @@ mod link;
 mod lock;
 mod memory;
 mod moves;
+mod outputs;
 mod pidfd;
 mod placement;
 mod progress;

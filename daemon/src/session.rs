@@ -17,7 +17,7 @@ use crate::survey::Survey;
 use crate::survey_file::{self, Found};
 use crate::timeline::Timeline;
 use crate::tree::Tree;
-use rdb_protocol::client::{BreakpointInfo, Call, Change, FailureCode, Reply, Stop, StopReason, TraceInfo};
+use rdb_protocol::client::{BreakpointInfo, Call, Change, FailureCode, Reply, Stop, StopReason, Target, TraceInfo};
 use rdb_protocol::{BreakpointPlace, Direction, EventIndex, SourceFile, Time};
 use std::sync::{Arc, Mutex};
 
@@ -86,6 +86,15 @@ impl Session {
             Call::Continue {
                 direction: Direction::Backward,
             } => self.moved(Direction::Backward, task, Timeline::continue_backward),
+            Call::Go { to: Target::Output(line) } => {
+                let facts = self.facts.clone();
+                let time = retrying(&mut self.timeline, task, |t, task| t.output_time(&facts, line, task))?;
+                self.moved(Direction::Forward, task, |t, task| t.go(Target::Time(time), task))
+            }
+            Call::Output { limit } => {
+                let facts = &self.facts;
+                retrying(&mut self.timeline, task, |t, task| t.output_so_far(facts, limit, task)).map(Reply::Output)
+            }
             Call::Go { to } => self.moved(Direction::Forward, task, |t, task| t.go(to, task)),
             Call::When => {
                 retrying(&mut self.timeline, task, Timeline::look)?;
@@ -210,6 +219,15 @@ impl Session {
             && file.is_empty()
         {
             file.clone_from(&here.file);
+        }
+        if let BreakpointPlace::Output { pattern } = &asked {
+            let facts = &self.facts;
+            let times = retrying(&mut self.timeline, task, |t, task| t.output_matches(facts, pattern, task))?;
+            return Ok(Places {
+                asked,
+                known: BreakpointPlace::Times { times },
+                note: None,
+            });
         }
         let (known, note) = match self.sources(task) {
             Ok(sources) => (resolve(&asked, &sources, &self.facts.directory)?, None),

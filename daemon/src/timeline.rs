@@ -13,7 +13,7 @@ use crate::references::References;
 use crate::replay::Process;
 use crate::slice::{Pace, Slicer};
 use crate::tree::Tree;
-use rdb_protocol::client::FailureCode;
+use rdb_protocol::client::{FailureCode, OutputLine};
 use rdb_protocol::replay::{Follow, Hits, Interpreter, Run, RunEnd, Stopped};
 use rdb_protocol::{Location, Position, Time};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -69,6 +69,8 @@ pub(crate) struct Timeline {
     pub(crate) notes: Vec<String>,
     /// The objects that have numbers.
     pub(crate) references: References,
+    /// What the program printed, once asked for.
+    pub(crate) output: Option<Arc<Vec<OutputLine>>>,
 }
 
 impl Timeline {
@@ -88,6 +90,7 @@ impl Timeline {
             pace,
             notes: Vec::new(),
             references,
+            output: None,
         }
     }
 

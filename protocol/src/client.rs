@@ -53,6 +53,8 @@ pub enum Target {
     Start,
     /// To the last.
     End,
+    /// To where this line was printed, counted from 1.
+    Output(u32),
     /// To this part of the whole, in thousandths (`go 50%` is 500).
     Permille(u16),
 }
@@ -160,6 +162,11 @@ pub enum Call {
         /// In which frame.
         frame: FrameNumber,
     },
+    /// What the program has printed so far. Reply: [`Reply::Output`].
+    Output {
+        /// At most so many lines, the last ones.
+        limit: u32,
+    },
     /// Bookmarks. Reply: [`Reply::Bookmarks`].
     Bookmarks,
     /// Set a bookmark, or remove it; they are kept beside the trace. Reply: [`Reply::Done`].
@@ -188,6 +195,19 @@ pub enum Change {
     Ignore(u64),
     /// Whether it takes part.
     Enabled(bool),
+}
+
+/// A line that the program printed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputLine {
+    /// Counted from 1.
+    pub number: u32,
+    /// The stop point after which it was written.
+    pub time: Time,
+    /// Whether it was written to standard error.
+    pub error: bool,
+    /// Its text, without the line break.
+    pub text: String,
 }
 
 /// A moment with a name.
@@ -365,6 +385,8 @@ pub enum Reply {
     Threads(Vec<Thread>),
     /// The variables.
     Locals(Vec<Variable>),
+    /// The lines printed.
+    Output(Vec<OutputLine>),
     /// The bookmarks, by time.
     Bookmarks(Vec<Bookmark>),
     /// The checkpoints.

@@ -148,6 +148,16 @@ pub enum BreakpointPlace {
         /// The name.
         name: String,
     },
+    /// Each stop point that prints a line which matches.
+    Output {
+        /// A regular expression.
+        pattern: String,
+    },
+    /// These stop points.
+    Times {
+        /// Ascending.
+        times: Vec<Time>,
+    },
     /// Each first stop point of a thread after another thread's.
     Switch {
         /// The thread that ran before; `None` any.

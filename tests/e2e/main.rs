@@ -6,6 +6,7 @@ mod daemon;
 mod faults;
 mod interrupts;
 mod native;
+mod printed;
 mod programs;
 mod recording;
 mod references;

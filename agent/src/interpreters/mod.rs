@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 use core::ptr::NonNull;
 use cpython::{Dispatch, Followed, Located, Places, Reason, Stops, Ticks, Trap, Unsupported, ticks};
 use rdb_protocol::replay::{Boundaries, Breakpoint, Follow, Hits, Interpreter, Object};
-use rdb_protocol::{Frame, Location, SourceFile, Time};
+use rdb_protocol::{BreakpointPlace, Frame, Location, SourceFile, Time};
 
 /// General registers of the interrupted program, in encoding order: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 .. r15.
 pub type Registers = [u64; 16];
@@ -148,8 +148,15 @@ impl Host {
     /// Replaces the breakpoints.
     pub fn set_breakpoints(&mut self, list: &[Breakpoint]) {
         self.breakpoints = list.to_vec();
+        let mut own = list.to_vec();
+        // An interpreter counts its own stop points.
+        for breakpoint in &mut own {
+            if let BreakpointPlace::Times { times } = &mut breakpoint.place {
+                *times = times.iter().filter_map(|t| t.0.checked_sub(self.before).map(Time)).collect();
+            }
+        }
         if let Some(s) = self.stops() {
-            s.set_breakpoints(list);
+            s.set_breakpoints(&own);
         }
     }
 

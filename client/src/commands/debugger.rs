@@ -88,6 +88,7 @@ impl Debugger {
             Command::Until { place, direction } => self.moved(|s| s.travel(|c| c.until(place, direction))),
             Command::Continue { direction } => self.moved(|s| s.travel(|c| c.continue_(direction))),
             Command::Switch { thread, direction } => self.moved(|s| s.travel(|c| c.switch(thread, direction))),
+            Command::Output(limit) => self.session.call(|c| c.output(limit)).map(|lines| said(facts::output(&lines))),
             Command::Thread(thread) => self.look_at(thread),
             Command::Go(target) => self.moved(|s| s.travel(|c| c.go(target))),
             Command::When => self.moved(|s| s.travel(|c| c.when())),

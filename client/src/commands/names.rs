@@ -106,8 +106,8 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "go",
         aliases: &[],
-        arguments: "TIME|NAME|start|end|N%",
-        summary: "jump to a time, a bookmark, to the start, the end, or a part of the whole",
+        arguments: "TIME|NAME|start|end|N%|output LINE",
+        summary: "jump to a time, a bookmark, to the start, the end, a part of the whole, or where a line was printed",
         detail: "The time is the number in the prompt; `mark` sets bookmarks.\nExample: go 50%",
     },
     Name {
@@ -141,8 +141,8 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "break",
         aliases: &["b"],
-        arguments: "LINE|:LINE|FILE:LINE|FUNC|FUNC() [if CONDITION]",
-        summary: "set a breakpoint on a line or a function",
+        arguments: "LINE|:LINE|FILE:LINE|FUNC|FUNC()|output REGEX [if CONDITION]",
+        summary: "set a breakpoint on a line, a function, or what is printed",
         detail: "LINE alone is in the file stood in. FILE is the end of a path, upper and lower case alike. A function stops at each entry, plain or\n\
             qualified name (`total`, `Ledger.total`). A condition is evaluated at each hit, in a throw-away copy; the first time it fails we stop and \
             are told why.\nExample: break ledger.py:24 if amount < 0",
@@ -225,6 +225,14 @@ pub static NAMES: &[Name] = &[
         arguments: "[N]",
         summary: "show the frame selected, or select frame N; 0 is the innermost",
         detail: "Example: frame 2",
+    },
+    Name {
+        name: "output",
+        aliases: &[],
+        arguments: "[N]",
+        summary: "show the last N lines (200) that were printed before this time: number, time, text",
+        detail: "Lines of standard error are marked `!`. `go output 3` goes to where line 3 was written, `break output REGEX` stops there. A program that \
+            buffers its output writes it later than it prints it.\nExample: output 20",
     },
     Name {
         name: "thread",

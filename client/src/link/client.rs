@@ -4,8 +4,8 @@ use super::interrupt::Interrupter;
 use super::socket::{self, LinkError, Receiver, Sender};
 use crate::show::progress::Progress;
 use rdb_protocol::client::{
-    Bookmark, BreakpointInfo, Call, Change, CheckpointInfo, Failure, FromDaemon, Hello, MAGIC, Notification, Reply, Request, Stop, Target,
-    TraceInfo, VERSION, Value, Welcome,
+    Bookmark, BreakpointInfo, Call, Change, CheckpointInfo, Failure, FromDaemon, Hello, MAGIC, Notification, OutputLine, Reply, Request,
+    Stop, Target, TraceInfo, VERSION, Value, Welcome,
 };
 use rdb_protocol::{BreakpointPlace, Direction, Frame, FrameNumber, SourceFile, Thread, Time, Variable};
 use std::os::unix::net::UnixStream;
@@ -256,6 +256,17 @@ impl Client {
     pub fn locals(&mut self, frame: FrameNumber) -> Result<Vec<Variable>, CallError> {
         match self.call(Call::Locals { frame })? {
             Reply::Locals(variables) => Ok(variables),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// What the program has printed before the time stood at, at most the last `limit` lines.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn output(&mut self, limit: u32) -> Result<Vec<OutputLine>, CallError> {
+        match self.call(Call::Output { limit })? {
+            Reply::Output(lines) => Ok(lines),
             _ => Err(CallError::Mismatch),
         }
     }

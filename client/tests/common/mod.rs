@@ -172,6 +172,7 @@ impl Connection<'_> {
             Call::Continue { direction } => self.search(direction),
             Call::Go { to } => {
                 let to = match to {
+                    Target::Output(_) => return invalid("nothing was printed"),
                     Target::Time(t) => t.0,
                     Target::Start => 1,
                     Target::End => LAST,
@@ -216,6 +217,7 @@ impl Connection<'_> {
                 Reply::Done
             }
             Call::Threads => Reply::Threads(Vec::new()),
+            Call::Output { .. } => Reply::Output(Vec::new()),
             Call::Switch { .. } => return invalid("one thread"),
             Call::Breakpoints => Reply::Breakpoints(self.breakpoints.clone()),
             Call::Evaluate { source, .. } if source == "raise" => Reply::Evaluated(Value {

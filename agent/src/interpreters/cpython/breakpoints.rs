@@ -2,8 +2,8 @@
 
 use super::code::{Code, Mark};
 use alloc::vec::Vec;
-use rdb_protocol::BreakpointPlace;
 use rdb_protocol::replay::Breakpoint;
+use rdb_protocol::{BreakpointPlace, Time};
 
 /// The marks of `breakpoints` in `code`, ascending.
 pub(super) fn marks(breakpoints: &[Breakpoint], code: &Code) -> Vec<(usize, Mark)> {
@@ -44,6 +44,26 @@ pub(super) fn marks(breakpoints: &[Breakpoint], code: &Code) -> Vec<(usize, Mark
 pub(super) fn switches(breakpoints: &[Breakpoint], left: u32, running: u32) -> impl Iterator<Item = u32> {
     let is_hit = move |b: &&Breakpoint| match b.place {
         BreakpointPlace::Switch { from, to } => from.is_none_or(|t| t == left) && to.is_none_or(|t| t == running),
+        _ => false,
+    };
+    breakpoints.iter().filter(is_hit).map(|b| b.id)
+}
+
+/// All times at which breakpoints stand, ascending.
+pub(super) fn times(breakpoints: &[Breakpoint]) -> Vec<u64> {
+    let times = |b: &Breakpoint| match &b.place {
+        BreakpointPlace::Times { times } => times.iter().map(|t| t.0).collect(),
+        _ => Vec::new(),
+    };
+    let mut all: Vec<u64> = breakpoints.iter().flat_map(times).collect();
+    all.sort_unstable();
+    all
+}
+
+/// The breakpoints that stand at a time.
+pub(super) fn at_time(breakpoints: &[Breakpoint], time: u64) -> impl Iterator<Item = u32> {
+    let is_hit = move |b: &&Breakpoint| match &b.place {
+        BreakpointPlace::Times { times } => times.binary_search(&Time(time)).is_ok(),
         _ => false,
     };
     breakpoints.iter().filter(is_hit).map(|b| b.id)

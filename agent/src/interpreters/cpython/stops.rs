@@ -91,6 +91,8 @@ pub struct Stops {
     /// The thread that runs, and the one that stood at the last stop point.
     running: u32,
     stood: u32,
+    /// Times at which breakpoints stand, ascending.
+    times: Vec<u64>,
     goal: Option<u64>,
     /// What [`Stops::time`] is when `remaining` reaches zero.
     limit: u64,
@@ -154,6 +156,7 @@ impl Stops {
             stops_at_own: false,
             running: 0,
             stood: 0,
+            times: Vec::new(),
             goal: None,
             limit: FAR,
             alive: false,
@@ -245,13 +248,20 @@ impl Stops {
         let goal = self.goal.filter(|&goal| self.alive && goal > time);
         // The first stop point after a switch of threads is looked at.
         let glance = (self.running != self.stood && self.alive).then_some(time + 1);
-        self.limit = glance.or(goal).unwrap_or(time + FAR);
+        let mark = self
+            .times
+            .get(self.times.partition_point(|&t| t <= time))
+            .copied()
+            .filter(|_| self.alive);
+        self.limit = [goal, glance, mark].into_iter().flatten().min().unwrap_or(time + FAR);
         self.stubs.data().remaining = self.limit - time;
     }
 
     /// Replaces the breakpoints. The hook is called at each hit.
     pub fn set_breakpoints(&mut self, breakpoints: &[Breakpoint]) {
         self.breakpoints = breakpoints.to_vec();
+        self.times = breakpoints::times(breakpoints);
+        self.rearm(self.time());
         for code in self.codes.values_mut() {
             let before: Vec<usize> = code.marks.iter().map(|m| m.0).collect();
             code.marks = breakpoints::marks(&self.breakpoints, code);
@@ -405,8 +415,9 @@ impl Stops {
         let mut ids = self.line_hits(stop);
         if let Some(left) = stop.switched_from {
             ids.extend(breakpoints::switches(&self.breakpoints, left, self.stood));
-            ids.sort_unstable();
         }
+        ids.extend(breakpoints::at_time(&self.breakpoints, self.time()));
+        ids.sort_unstable();
         ids
     }
 

@@ -59,6 +59,8 @@ pub enum Command {
         /// Which way.
         direction: Direction,
     },
+    /// What was printed, at most so many lines.
+    Output(u32),
     /// Look at a thread's stack.
     Thread(Option<u32>),
     /// To a time.
@@ -105,6 +107,9 @@ pub enum Command {
     /// Leave.
     Quit,
 }
+
+/// Lines of output shown unless asked for more.
+const LINES: u32 = 200;
 
 /// Which frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,6 +205,8 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
             thread: thread(rest)?,
             direction: Direction::Backward,
         },
+        "output" if rest.is_empty() => Command::Output(LINES),
+        "output" => Command::Output(number(rest, "a number of lines")?),
         "thread" => Command::Thread(thread(rest)?),
         "go" => target(rest)?,
         "when" => bare(word, rest, Command::When)?,

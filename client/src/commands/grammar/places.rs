@@ -22,6 +22,7 @@ pub(super) fn target(rest: &str) -> Result<Command, String> {
         "" => return Ok(Command::When),
         "start" => Target::Start,
         "end" => Target::End,
+        _ if rest.starts_with("output ") => Target::Output(number(rest["output ".len()..].trim(), "the number of a line of output")?),
         _ if is_name(rest) => return Ok(Command::GoMark(rest.to_owned())),
         _ => match rest.strip_suffix('%') {
             Some(percent) => Target::Permille(permille(percent.trim()).ok_or_else(expected)?),
@@ -54,6 +55,11 @@ fn line_number(text: &str) -> Result<u32, String> {
 }
 
 pub(super) fn place(rest: &str) -> Result<BreakpointPlace, String> {
+    if let Some(pattern) = rest.strip_prefix("output ") {
+        return Ok(BreakpointPlace::Output {
+            pattern: pattern.trim().to_owned(),
+        });
+    }
     if let Some((file, line)) = rest.rsplit_once(':') {
         return Ok(BreakpointPlace::Line {
             file: file.trim().to_owned(),
