@@ -192,6 +192,7 @@ impl World {
         let is_hit = |b: &&Breakpoint| match &b.place {
             BreakpointPlace::Line { file, line } => here.file.ends_with(file.as_str()) && here.line == *line,
             BreakpointPlace::Function { name } => here.function == *name && here.line.is_multiple_of(5),
+            BreakpointPlace::Return { name } => here.function == *name && here.kind == StopKind::Return,
             BreakpointPlace::Times { times } => times.contains(&Time(time)),
             BreakpointPlace::Switch { .. } | BreakpointPlace::Output { .. } => false,
         };

@@ -148,6 +148,11 @@ pub enum BreakpointPlace {
         /// The name.
         name: String,
     },
+    /// Each return from every function of this name, plain or qualified.
+    Return {
+        /// The name.
+        name: String,
+    },
     /// Each stop point that prints a line which matches.
     Output {
         /// A regular expression.

@@ -10,6 +10,7 @@ mod printed;
 mod programs;
 mod recording;
 mod references;
+mod returns;
 mod stepping;
 mod support;
 mod terminal;

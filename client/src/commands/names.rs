@@ -141,8 +141,8 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "break",
         aliases: &["b"],
-        arguments: "LINE|:LINE|FILE:LINE|FUNC|FUNC()|output REGEX [if CONDITION]",
-        summary: "set a breakpoint on a line, a function, or what is printed",
+        arguments: "LINE|:LINE|FILE:LINE|FUNC|FUNC()|return FUNC|output REGEX [if CONDITION]",
+        summary: "set a breakpoint on a line, a function, its returns, or what is printed",
         detail: "LINE alone is in the file stood in. FILE is the end of a path, upper and lower case alike. A function stops at each entry, plain or\n\
             qualified name (`total`, `Ledger.total`). A condition is evaluated at each hit, in a throw-away copy; the first time it fails we stop and \
             are told why.\nExample: break ledger.py:24 if amount < 0",

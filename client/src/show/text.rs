@@ -132,6 +132,7 @@ pub fn place(place: &BreakpointPlace, sources: &Sources) -> String {
         BreakpointPlace::Line { file, line } if file.is_empty() => format!("at line {line}"),
         BreakpointPlace::Line { file, line } => format!("at {}:{line}", sources.shown(file)),
         BreakpointPlace::Function { name } => format!("at each entry of {name}"),
+        BreakpointPlace::Return { name } => format!("at each return from {name}"),
         BreakpointPlace::Output { pattern } => format!("at output that matches {pattern}"),
         BreakpointPlace::Times { times } => format!("at {} times", times.len()),
         BreakpointPlace::Switch { .. } => "at switches of threads".into(),

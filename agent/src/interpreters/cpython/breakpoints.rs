@@ -1,6 +1,6 @@
 //! Which units of a code object breakpoints stand on.
 
-use super::code::{Code, Mark};
+use super::code::{Asks, Code, Mark};
 use alloc::vec::Vec;
 use rdb_protocol::replay::Breakpoint;
 use rdb_protocol::{BreakpointPlace, Time};
@@ -17,7 +17,7 @@ pub(super) fn marks(breakpoints: &[Breakpoint], code: &Code) -> Vec<(usize, Mark
                         i,
                         Mark {
                             id: breakpoint.id,
-                            entry: false,
+                            asks: Asks::Line,
                         },
                     )
                 }));
@@ -28,10 +28,18 @@ pub(super) fn marks(breakpoints: &[Breakpoint], code: &Code) -> Vec<(usize, Mark
                         i,
                         Mark {
                             id: breakpoint.id,
-                            entry: true,
+                            asks: Asks::Entry,
                         },
                     )
                 }));
+            }
+            BreakpointPlace::Return { name } if *name == code.name || *name == code.qualname => {
+                let leaving = (0..code.units.len()).filter(|&i| code.units[i].leaves);
+                let mark = Mark {
+                    id: breakpoint.id,
+                    asks: Asks::Return,
+                };
+                all.extend(leaving.map(|i| (i, mark)));
             }
             _ => {}
         }

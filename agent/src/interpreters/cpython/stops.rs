@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::breakpoints;
-use super::code::Code;
+use super::code::{Asks, Code};
 use super::follow::Following;
 use super::life::Life;
 use super::locate::Located;
@@ -425,7 +425,7 @@ impl Stops {
         let Some(code) = self
             .codes
             .get(&stop.code)
-            .filter(|code| stop.kind == StopKind::Line && !code.marks.is_empty())
+            .filter(|code| matches!(stop.kind, StopKind::Line | StopKind::Return) && !code.marks.is_empty())
         else {
             return Vec::new();
         };
@@ -433,10 +433,11 @@ impl Stops {
         let entered = self
             .previous(stop.frame, code)
             .is_some_and(|p| (code.entry..stop.unit).contains(&p));
-        let here = code
-            .marks
-            .iter()
-            .filter(|m| m.0 == stop.unit && (!m.1.entry || entered || stop.second_half));
+        let here = code.marks.iter().filter(|m| m.0 == stop.unit).filter(|m| match m.1.asks {
+            Asks::Line => stop.kind == StopKind::Line,
+            Asks::Entry => stop.kind == StopKind::Line && (entered || stop.second_half),
+            Asks::Return => stop.kind == StopKind::Return,
+        });
         let mut ids: Vec<u32> = here.map(|m| m.1.id).collect();
         ids.sort_unstable();
         ids.dedup();

@@ -55,6 +55,10 @@ fn line_number(text: &str) -> Result<u32, String> {
 }
 
 pub(super) fn place(rest: &str) -> Result<BreakpointPlace, String> {
+    if let Some(name) = rest.strip_prefix("return ") {
+        let name = name.trim().trim_end_matches("()").to_owned();
+        return Ok(BreakpointPlace::Return { name });
+    }
     if let Some(pattern) = rest.strip_prefix("output ") {
         return Ok(BreakpointPlace::Output {
             pattern: pattern.trim().to_owned(),
