@@ -155,11 +155,13 @@ fn frames_bookmarks_undo_and_conditions() {
         (&"f2".into(), &"0.0".into())
     );
     let calls: Vec<_> = fake.calls.try_iter().collect();
-    assert!(
-        calls
-            .iter()
-            .any(|c| matches!(c, rdb_protocol::client::Call::Evaluate { frame: 1, .. }))
-    );
+    assert!(calls.iter().any(|c| matches!(
+        c,
+        rdb_protocol::client::Call::Evaluate {
+            frame: rdb_protocol::FrameNumber { number: 1, .. },
+            ..
+        }
+    )));
 }
 
 #[test]

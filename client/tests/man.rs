@@ -35,7 +35,7 @@ prints one object a line for each command:
 .fi
 .PP
 .I reason
-is breakpoint, step, go, here, main_done, history_begin or history_end;
+is breakpoint, step, thread_switch, go, here, main_done, history_begin or history_end;
 .I kind
 is line, return, yield or unwind.
 .I value

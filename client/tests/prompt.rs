@@ -40,7 +40,8 @@ fn an_interrupt_leaves_the_cursor_where_it_was() {
         while fake.calls.recv_timeout(DEADLINE).unwrap()
             != (Call::Evaluate {
                 source: "hang".into(),
-                frame: 0,
+                number: true,
+                frame: rdb_protocol::FrameNumber { thread: None, number: 0 },
                 deadline_ms: 0,
             })
         {}

@@ -1,5 +1,6 @@
 //! The session's breakpoints: versioned data, sent to a replay process when it next needs them.
 
+use crate::life::Prepared;
 use rdb_protocol::BreakpointPlace;
 use rdb_protocol::client::{BreakpointInfo, Change};
 use rdb_protocol::replay::Breakpoint;
@@ -21,6 +22,8 @@ struct Mark {
     info: BreakpointInfo,
     /// The place in the words of the replayed program.
     place: BreakpointPlace,
+    /// The condition in the words of the replayed program.
+    condition: Option<Prepared>,
     /// The user knows that the condition fails.
     told: bool,
 }
@@ -60,19 +63,26 @@ impl Marks {
         self.list.iter().map(|m| m.info.clone()).collect()
     }
 
+    /// What must hold for one of them to be hit.
+    pub(crate) fn condition(&self, id: u32) -> Option<&Prepared> {
+        self.list.iter().find(|m| m.info.id == id)?.condition.as_ref()
+    }
+
     /// One of them.
+    #[cfg(test)]
     pub(crate) fn info(&self, id: u32) -> Option<&BreakpointInfo> {
         self.list.iter().find(|m| m.info.id == id).map(|m| &m.info)
     }
 
-    /// Adds one: `asked` for people, `place` for replay processes.
-    pub(crate) fn add(&mut self, asked: BreakpointInfo, place: BreakpointPlace) -> BreakpointInfo {
+    /// Adds one: `asked` for people, `place` and `condition` for replay processes.
+    pub(crate) fn add(&mut self, asked: BreakpointInfo, place: BreakpointPlace, condition: Option<Prepared>) -> BreakpointInfo {
         self.version += 1;
         self.last_id += 1;
         let info = BreakpointInfo { id: self.last_id, ..asked };
         self.list.push(Mark {
             info: info.clone(),
             place,
+            condition,
             told: false,
         });
         info
@@ -87,7 +97,7 @@ impl Marks {
     }
 
     /// Changes one, or all; whether there was one to change.
-    pub(crate) fn change(&mut self, id: Option<u32>, change: &Change) -> bool {
+    pub(crate) fn change(&mut self, id: Option<u32>, change: &Change, prepared: Option<Prepared>) -> bool {
         self.version += 1;
         let mut any = id.is_none();
         for mark in self.list.iter_mut().filter(|m| id.is_none_or(|id| m.info.id == id)) {
@@ -95,6 +105,7 @@ impl Marks {
             match change {
                 Change::Condition(condition) => {
                     mark.info.condition.clone_from(condition);
+                    mark.condition.clone_from(&prepared);
                     mark.told = false;
                 }
                 Change::Ignore(count) => mark.info.ignore = *count,
@@ -151,7 +162,7 @@ mod tests {
         let place = BreakpointPlace::Function { name: "f".into() };
         let mut asked = BreakpointInfo::new(place.clone());
         asked.temporary = temporary;
-        marks.add(asked, place).id
+        marks.add(asked, place, None).id
     }
 
     #[test]
@@ -170,14 +181,14 @@ mod tests {
     fn disabled_ones_are_not_sent_and_ignored_ones_are_counted() {
         let mut marks = Marks::default();
         let (a, b) = (add(&mut marks, false), add(&mut marks, true));
-        assert!(marks.change(Some(a), &Change::Ignore(2)) && marks.is_picky());
+        assert!(marks.change(Some(a), &Change::Ignore(2), None) && marks.is_picky());
         assert_eq!(marks.meet(&[a]), []);
         assert_eq!(marks.meet(&[a, b]), [b]);
         assert_eq!(marks.info(b), None, "temporary");
         assert_eq!(marks.meet(&[a]), [a]);
         assert_eq!(marks.info(a).map(|i| (i.hits, i.ignore)), Some((3, 0)));
-        assert!(marks.change(None, &Change::Enabled(false)) && marks.is_empty() && marks.orders().is_empty());
-        assert!(!marks.change(Some(b), &Change::Enabled(true)));
+        assert!(marks.change(None, &Change::Enabled(false), None) && marks.is_empty() && marks.orders().is_empty());
+        assert!(!marks.change(Some(b), &Change::Enabled(true), None));
         marks.set_until(Some(BreakpointPlace::Function { name: "g".into() }));
         assert!(!marks.is_empty() && marks.orders()[0].id == UNTIL && marks.meet(&[UNTIL]) == [UNTIL]);
     }

@@ -4,7 +4,9 @@ use crate::breakpoints::Marks;
 use crate::fault::Fault;
 use crate::inspect::DEADLINE;
 use crate::interrupt::Interrupt;
+use crate::life::Prepared;
 use crate::replay::Process;
+use rdb_protocol::FrameNumber;
 use rdb_protocol::client::FailureCode;
 
 /// What came of looking at the breakpoints of one stop point.
@@ -29,7 +31,7 @@ impl Verdict {
 pub(crate) fn judge(process: &mut Process, ids: &[u32], marks: &Marks, interrupt: &Interrupt) -> Result<Verdict, Fault> {
     let mut verdict = Verdict::default();
     for &id in ids {
-        let Some(condition) = marks.info(id).and_then(|i| i.condition.as_ref()) else {
+        let Some(condition) = marks.condition(id) else {
             verdict.hit.push(id);
             continue;
         };
@@ -43,10 +45,14 @@ pub(crate) fn judge(process: &mut Process, ids: &[u32], marks: &Marks, interrupt
     Ok(verdict)
 }
 
-fn holds(process: &mut Process, condition: &str, interrupt: &Interrupt) -> Result<Result<bool, String>, Fault> {
+fn holds(process: &mut Process, condition: &Prepared, interrupt: &Interrupt) -> Result<Result<bool, String>, Fault> {
+    let bound = match condition.bound(process.position().time) {
+        Ok(bound) => bound,
+        Err(error) => return Ok(Err(error)),
+    };
     // The line break ends a comment.
-    let source = format!("True if ({condition}\n) else False");
-    match process.fork()?.evaluate(source, 0, DEADLINE, interrupt) {
+    let source = format!("True if ({}\n) else False", condition.source);
+    match process.fork()?.evaluate(source, FrameNumber::default(), bound, DEADLINE, interrupt) {
         Ok(value) if value.ok => Ok(Ok(value.text == "True")),
         Ok(value) => Ok(Err(last_line(&value.text))),
         Err(fault @ (Fault::Interrupted | Fault::System { .. } | Fault::Garbled(_) | Fault::Diverged(_))) => Err(fault),
@@ -55,10 +61,12 @@ fn holds(process: &mut Process, condition: &str, interrupt: &Interrupt) -> Resul
     }
 }
 
-/// Refuses what does not even compile.
-pub(crate) fn check(process: &mut Process, condition: &str, interrupt: &Interrupt) -> Result<(), Fault> {
-    let source = format!("__import__('builtins').compile({}, '<condition>', 'eval')", quoted(condition));
-    let value = process.fork()?.evaluate(source, 0, DEADLINE, interrupt)?;
+/// Refuses what does not even compile: `condition` for people, `source` for the program.
+pub(crate) fn check(process: &mut Process, condition: &str, source: &str, interrupt: &Interrupt) -> Result<(), Fault> {
+    let source = format!("__import__('builtins').compile({}, '<condition>', 'eval')", quoted(source));
+    let value = process
+        .fork()?
+        .evaluate(source, FrameNumber::default(), Vec::new(), DEADLINE, interrupt)?;
     if value.ok {
         return Ok(());
     }

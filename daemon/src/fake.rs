@@ -181,6 +181,9 @@ impl World {
         let is_hit = |b: &&Breakpoint| match &b.place {
             BreakpointPlace::Line { file, line } => here.file.ends_with(file.as_str()) && here.line == *line,
             BreakpointPlace::Function { name } => here.function == *name && here.line.is_multiple_of(5),
+            BreakpointPlace::Return { name } => here.function == *name && here.kind == StopKind::Return,
+            BreakpointPlace::Times { times } => times.contains(&Time(time)),
+            BreakpointPlace::Switch { .. } | BreakpointPlace::Output { .. } => false,
         };
         if (1..=self.last).contains(&time) {
             marks.iter().filter(is_hit).map(|b| b.id).collect()
@@ -353,7 +356,8 @@ impl FakeProcess {
                 self.run(&run)?
             }
             Order::Where => Answer::Stopped(self.stopped(RunEnd::Goal, None)),
-            Order::Backtrace { limit } => {
+            Order::Threads => Answer::Threads(Vec::new()),
+            Order::Backtrace { limit, .. } => {
                 let stack = self.host.world.stand(self.state.time).stack;
                 let frame = |depth: usize| Frame {
                     file: "src/prog.py".into(),
@@ -367,6 +371,8 @@ impl FakeProcess {
                 ok: true,
                 text: format!("value {}", self.state.time),
                 output: String::new(),
+                object: None,
+                same: false,
             }),
             Order::Sources => Answer::Sources(vec![SourceFile {
                 file: "src/prog.py".into(),
@@ -390,17 +396,25 @@ impl FakeProcess {
                 ok: true,
                 text: if self.state.time.is_multiple_of(2) { "True" } else { "False" }.into(),
                 output: String::new(),
+                object: None,
+                same: false,
             }),
             Order::Evaluate { source, .. } if source.starts_with("True if (bad") => Answer::Evaluated(Evaluated {
                 ok: false,
                 text: "Traceback\nNameError: bad\n".into(),
                 output: String::new(),
+                object: None,
+                same: false,
             }),
-            Order::Evaluate { source, frame } => Answer::Evaluated(Evaluated {
+            Order::Evaluate { source, frame, .. } => Answer::Evaluated(Evaluated {
                 ok: true,
-                text: format!("{source}@{}#{frame}", self.state.time),
+                text: format!("{source}@{}#{}", self.state.time, frame.number),
                 output: String::new(),
+                object: None,
+                same: false,
             }),
+            Order::WatchLife(_) => Answer::Done,
+            Order::IsThere => Answer::There(true),
             Order::Locals { .. } => Answer::Locals(vec![Variable {
                 name: "t".into(),
                 value: self.state.time.to_string(),
@@ -523,6 +537,7 @@ impl FakeProcess {
             last_own: s.last_own,
             begun: s.begun,
             main_done: s.main_said.then_some(world.main_done.map(Time)).flatten(),
+            boundaries: None,
         }
     }
 }

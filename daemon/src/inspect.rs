@@ -3,24 +3,64 @@
 use crate::fault::Fault;
 use crate::progress::Task;
 use crate::timeline::Timeline;
-use rdb_protocol::replay::Evaluated;
-use rdb_protocol::{Frame, StopKind, Variable};
+use rdb_protocol::client::Value;
+use rdb_protocol::{Frame, FrameNumber, StopKind, Thread, Variable};
 use std::time::Duration;
 
 /// How long an evaluation may take unless the client says otherwise.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
 impl Timeline {
-    /// Evaluates in a probe.
-    pub(crate) fn evaluate(&mut self, source: &str, frame: u32, deadline_ms: u32, task: &mut Task<'_>) -> Result<Evaluated, Fault> {
+    /// Evaluates in a probe; with `number` an object of the program's gets a number.
+    pub(crate) fn evaluate(
+        &mut self,
+        source: &str,
+        number: bool,
+        frame: FrameNumber,
+        deadline_ms: u32,
+        task: &mut Task<'_>,
+    ) -> Result<Value, Fault> {
         self.require_stop_points()?;
         let deadline = if deadline_ms == 0 {
             DEADLINE
         } else {
             Duration::from_millis(u64::from(deadline_ms))
         };
+        let prepared = self.prepare_here(source, task)?;
+        let bound = match prepared.bound(self.here.time) {
+            Ok(bound) => bound,
+            Err(text) => {
+                return Ok(Value {
+                    ok: false,
+                    text,
+                    output: String::new(),
+                    number: None,
+                });
+            }
+        };
         let probe = self.at_cursor(task)?.fork()?;
-        probe.evaluate(source.to_string(), frame, deadline, task.interrupt)
+        let value = probe.evaluate(prepared.source.clone(), frame, bound.clone(), deadline, task.interrupt)?;
+        let number = match value.object.filter(|_| number && value.ok) {
+            None => None,
+            // Whether the program has that object, or the evaluation made it, is seen by evaluating again while it is watched.
+            Some(object) => {
+                let mut probe = self.at_cursor(task)?.fork()?;
+                let again = probe
+                    .watch_life(object)
+                    .and_then(|()| probe.evaluate(prepared.source, frame, bound, deadline, task.interrupt));
+                match again {
+                    Ok(again) if again.same => Some(self.number(object, task)?),
+                    Ok(_) | Err(Fault::Deadline(_) | Fault::Refused(_) | Fault::Died { .. }) => None,
+                    Err(fault) => return Err(fault),
+                }
+            }
+        };
+        Ok(Value {
+            ok: value.ok,
+            text: value.text,
+            output: value.output,
+            number,
+        })
     }
 
     /// What is about to be returned or raised where the cursor stands, if it can be had.
@@ -39,15 +79,21 @@ impl Timeline {
     }
 
     /// Local variables, read in a probe.
-    pub(crate) fn locals(&mut self, frame: u32, task: &mut Task<'_>) -> Result<Vec<Variable>, Fault> {
+    pub(crate) fn locals(&mut self, frame: FrameNumber, task: &mut Task<'_>) -> Result<Vec<Variable>, Fault> {
         self.require_stop_points()?;
         let probe = self.at_cursor(task)?.fork()?;
         probe.locals(frame, DEADLINE, task.interrupt)
     }
 
     /// The stack.
-    pub(crate) fn backtrace(&mut self, limit: u32, task: &mut Task<'_>) -> Result<Vec<Frame>, Fault> {
+    pub(crate) fn backtrace(&mut self, thread: Option<u32>, limit: u32, task: &mut Task<'_>) -> Result<Vec<Frame>, Fault> {
         self.require_stop_points()?;
-        self.at_cursor(task)?.backtrace(limit)
+        self.at_cursor(task)?.backtrace(thread, limit)
+    }
+
+    /// The threads alive.
+    pub(crate) fn threads(&mut self, task: &mut Task<'_>) -> Result<Vec<Thread>, Fault> {
+        self.require_stop_points()?;
+        self.at_cursor(task)?.threads()
     }
 }

@@ -54,6 +54,7 @@ impl Timeline {
                 ));
             }
             Target::Time(time) => self.in_range(time, task)?,
+            Target::Output(line) => return Err(Fault::Garbled(format!("output line {line} was not looked up"))),
         };
         self.land(time, task)?;
         Ok(StopReason::Go)

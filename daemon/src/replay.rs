@@ -6,13 +6,16 @@ use crate::host::{Body, Host};
 use crate::interrupt::Interrupt;
 use crate::link::{Link, LinkError};
 use rdb_protocol::client::FailureCode;
-use rdb_protocol::replay::{Answer, Evaluated, Follow, Interpreter, Order, Run, Stopped};
-use rdb_protocol::{EventIndex, Frame, Position, SourceFile, Time, Variable};
+use rdb_protocol::replay::{Answer, Evaluated, Follow, Interpreter, Object, Order, Run, Stopped};
+use rdb_protocol::{EventIndex, Frame, FrameNumber, Position, SourceFile, Thread, Time, Variable};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Time for an order that runs nothing of the program. Beyond it the process is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A name for an object, in evaluated code: the name, and the address.
+pub(crate) type Bound = (String, u64);
 
 /// A live replay process; killed when dropped.
 #[derive(Debug)]
@@ -150,10 +153,18 @@ impl Process {
     }
 
     /// The stack.
-    pub(crate) fn backtrace(&mut self, limit: u32) -> Result<Vec<Frame>, Fault> {
-        match self.ask_paused(&Order::Backtrace { limit })? {
+    pub(crate) fn backtrace(&mut self, thread: Option<u32>, limit: u32) -> Result<Vec<Frame>, Fault> {
+        match self.ask_paused(&Order::Backtrace { thread, limit })? {
             Answer::Frames(frames) => Ok(frames),
             other => Err(unexpected("Backtrace", &other)),
+        }
+    }
+
+    /// The threads alive.
+    pub(crate) fn threads(&mut self) -> Result<Vec<Thread>, Fault> {
+        match self.ask_paused(&Order::Threads)? {
+            Answer::Threads(threads) => Ok(threads),
+            other => Err(unexpected("Threads", &other)),
         }
     }
 
@@ -173,9 +184,16 @@ impl Process {
         }
     }
 
-    /// Evaluates, spending the process.
-    pub(crate) fn evaluate(mut self, source: String, frame: u32, deadline: Duration, interrupt: &Interrupt) -> Result<Evaluated, Fault> {
-        match self.ask(&Order::Evaluate { source, frame }, Some(deadline), Some(interrupt))? {
+    /// Evaluates with names for objects, spending the process.
+    pub(crate) fn evaluate(
+        mut self,
+        source: String,
+        frame: FrameNumber,
+        bound: Vec<Bound>,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Evaluated, Fault> {
+        match self.ask(&Order::Evaluate { source, frame, bound }, Some(deadline), Some(interrupt))? {
             Answer::Evaluated(evaluated) => Ok(evaluated),
             other => Err(unexpected("Evaluate", &other)),
         }
@@ -190,10 +208,26 @@ impl Process {
     }
 
     /// The local variables, spending the process.
-    pub(crate) fn locals(mut self, frame: u32, deadline: Duration, interrupt: &Interrupt) -> Result<Vec<Variable>, Fault> {
+    pub(crate) fn locals(mut self, frame: FrameNumber, deadline: Duration, interrupt: &Interrupt) -> Result<Vec<Variable>, Fault> {
         match self.ask(&Order::Locals { frame }, Some(deadline), Some(interrupt))? {
             Answer::Locals(variables) => Ok(variables),
             other => Err(unexpected("Locals", &other)),
+        }
+    }
+
+    /// From now on notes when this object's memory is taken or given up. The process must not become a checkpoint.
+    pub(crate) fn watch_life(&mut self, object: Object) -> Result<(), Fault> {
+        match self.ask_paused(&Order::WatchLife(object))? {
+            Answer::Done => Ok(()),
+            other => Err(unexpected("WatchLife", &other)),
+        }
+    }
+
+    /// Whether the object watched has been there since and is, spending the process.
+    pub(crate) fn find(mut self) -> Result<bool, Fault> {
+        match self.ask_paused(&Order::IsThere)? {
+            Answer::There(there) => Ok(there),
+            other => Err(unexpected("IsThere", &other)),
         }
     }
 

@@ -210,7 +210,8 @@ fn an_interrupt_arrives_while_a_request_runs() {
     // An evaluation that hangs is stopped the same way.
     let hang = client.send(Call::Evaluate {
         source: "hang".into(),
-        frame: 0,
+        number: false,
+        frame: rdb_protocol::FrameNumber { thread: None, number: 0 },
         deadline_ms: 600_000,
     });
     client.send(Call::Interrupt);

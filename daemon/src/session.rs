@@ -7,15 +7,17 @@ use crate::facts::TraceFacts;
 use crate::fault::Fault;
 use crate::host::Host;
 use crate::known::{Known, Progress};
+use crate::life::Prepared;
 use crate::placement::{Limits, Placement};
 use crate::progress::Task;
+use crate::references::References;
 use crate::slice::Pace;
 use crate::sources::resolve;
 use crate::survey::Survey;
 use crate::survey_file::{self, Found};
 use crate::timeline::Timeline;
 use crate::tree::Tree;
-use rdb_protocol::client::{BreakpointInfo, Call, Change, FailureCode, Reply, Stop, StopReason, TraceInfo};
+use rdb_protocol::client::{BreakpointInfo, Call, Change, FailureCode, Reply, Stop, StopReason, Target, TraceInfo};
 use rdb_protocol::{BreakpointPlace, Direction, EventIndex, SourceFile, Time};
 use std::sync::{Arc, Mutex};
 
@@ -45,7 +47,7 @@ impl Session {
         let found = survey_file::load(&facts.path, facts.key);
         let known = Arc::new(Known::new(facts.events, found));
         let tree = Arc::new(Mutex::new(Tree::new(host, Arc::clone(&known), Placement::new(numbers.limits))));
-        let mut timeline = Timeline::new(Arc::clone(&tree), Arc::clone(&known), numbers.pace);
+        let mut timeline = Timeline::new(Arc::clone(&tree), Arc::clone(&known), References::of(&facts.path), numbers.pace);
         retrying(&mut timeline, task, Timeline::open)?;
         let survey = match timeline.here.location {
             Some(_) => {
@@ -84,6 +86,15 @@ impl Session {
             Call::Continue {
                 direction: Direction::Backward,
             } => self.moved(Direction::Backward, task, Timeline::continue_backward),
+            Call::Go { to: Target::Output(line) } => {
+                let facts = self.facts.clone();
+                let time = retrying(&mut self.timeline, task, |t, task| t.output_time(&facts, line, task))?;
+                self.moved(Direction::Forward, task, |t, task| t.go(Target::Time(time), task))
+            }
+            Call::Output { limit } => {
+                let facts = &self.facts;
+                retrying(&mut self.timeline, task, |t, task| t.output_so_far(facts, limit, task)).map(Reply::Output)
+            }
             Call::Go { to } => self.moved(Direction::Forward, task, |t, task| t.go(to, task)),
             Call::When => {
                 retrying(&mut self.timeline, task, Timeline::look)?;
@@ -99,10 +110,11 @@ impl Session {
                 Ok(Reply::Breakpoints(vec![self.set_breakpoint(asked, task)?]))
             }
             Call::Change { id, change } => {
-                if let Change::Condition(Some(condition)) = &change {
-                    self.check_condition(condition, task)?;
-                }
-                match (self.timeline.marks.change(id, &change), id) {
+                let prepared = match &change {
+                    Change::Condition(Some(condition)) => Some(self.prepare_condition(condition, task)?),
+                    _ => None,
+                };
+                match (self.timeline.marks.change(id, &change, prepared), id) {
                     (false, Some(id)) => Err(no_breakpoint(id)),
                     _ => Ok(Reply::Done),
                 }
@@ -114,10 +126,18 @@ impl Session {
             Call::Breakpoints => Ok(Reply::Breakpoints(self.timeline.marks.infos())),
             Call::Evaluate {
                 source,
+                number,
                 frame,
                 deadline_ms,
-            } => retrying(&mut self.timeline, task, |t, task| t.evaluate(&source, frame, deadline_ms, task)).map(Reply::Evaluated),
-            Call::Backtrace { limit } => retrying(&mut self.timeline, task, |t, task| t.backtrace(limit, task)).map(Reply::Frames),
+            } => retrying(&mut self.timeline, task, |t, task| {
+                t.evaluate(&source, number, frame, deadline_ms, task)
+            })
+            .map(Reply::Evaluated),
+            Call::Backtrace { thread, limit } => {
+                retrying(&mut self.timeline, task, |t, task| t.backtrace(thread, limit, task)).map(Reply::Frames)
+            }
+            Call::Threads => retrying(&mut self.timeline, task, Timeline::threads).map(Reply::Threads),
+            Call::Switch { thread, direction } => self.moved(direction, task, |t, task| t.switch(thread, direction, task)),
             Call::Locals { frame } => retrying(&mut self.timeline, task, |t, task| t.locals(frame, task)).map(Reply::Locals),
             Call::Bookmarks => bookmarks::read(&self.facts.path).map(Reply::Bookmarks),
             Call::Bookmark { name, time } => bookmarks::change(&self.facts.path, &name, time).map(|()| Reply::Done),
@@ -175,17 +195,20 @@ impl Session {
 
     fn set_breakpoint(&mut self, mut asked: BreakpointInfo, task: &mut Task<'_>) -> Result<BreakpointInfo, Fault> {
         let places = self.resolved(asked.place, task)?;
-        if let Some(condition) = &asked.condition {
-            self.check_condition(condition, task)?;
-        }
+        let condition = match &asked.condition {
+            Some(condition) => Some(self.prepare_condition(condition, task)?),
+            None => None,
+        };
         (asked.place, asked.note) = (places.asked, places.note);
-        Ok(self.timeline.marks.add(asked, places.known))
+        Ok(self.timeline.marks.add(asked, places.known, condition))
     }
 
-    fn check_condition(&mut self, condition: &str, task: &mut Task<'_>) -> Result<(), Fault> {
+    fn prepare_condition(&mut self, condition: &str, task: &mut Task<'_>) -> Result<Prepared, Fault> {
         self.timeline.require_stop_points()?;
         retrying(&mut self.timeline, task, |t, task| {
-            conditions::check(t.at_cursor(task)?, condition, task.interrupt)
+            let prepared = t.prepare(condition, task)?;
+            conditions::check(t.at_cursor(task)?, condition, &prepared.source, task.interrupt)?;
+            Ok(prepared)
         })
     }
 
@@ -196,6 +219,15 @@ impl Session {
             && file.is_empty()
         {
             file.clone_from(&here.file);
+        }
+        if let BreakpointPlace::Output { pattern } = &asked {
+            let facts = &self.facts;
+            let times = retrying(&mut self.timeline, task, |t, task| t.output_matches(facts, pattern, task))?;
+            return Ok(Places {
+                asked,
+                known: BreakpointPlace::Times { times },
+                note: None,
+            });
         }
         let (known, note) = match self.sources(task) {
             Ok(sources) => (resolve(&asked, &sources, &self.facts.directory)?, None),

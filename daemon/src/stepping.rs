@@ -5,6 +5,7 @@
 
 use crate::ahead::Ahead;
 use crate::behind::Behind;
+use crate::breakpoints::UNTIL;
 use crate::fault::Fault;
 use crate::moves::FIRST;
 use crate::progress::Task;
@@ -83,6 +84,44 @@ impl Timeline {
         })
     }
 
+    /// To where a thread, or any other than the one stood in, runs: forward to the first stop point after a switch, backward to the
+    /// last before one.
+    pub(crate) fn switch(&mut self, thread: Option<u32>, direction: Direction, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        self.require_stop_points()?;
+        self.marks.set_until(Some(match direction {
+            Direction::Forward => BreakpointPlace::Switch { from: None, to: thread },
+            Direction::Backward => BreakpointPlace::Switch { from: thread, to: None },
+        }));
+        let reason = self.whole(|t| match direction {
+            Direction::Forward => match t.ahead(None, task)? {
+                Ahead::Breakpoint | Ahead::Own => Ok(StopReason::Breakpoint),
+                Ahead::MainDone(time) => t.arrive_at_main_done(time, task),
+                Ahead::Nothing | Ahead::Lost => t.arrive_at_end(task),
+            },
+            Direction::Backward => {
+                let process = t.active_with_marks(task)?;
+                let switched = process.look()?.breakpoints.contains(&UNTIL);
+                if !switched {
+                    match t.behind(None, task)? {
+                        Behind::Breakpoint | Behind::Own => {}
+                        Behind::Begun | Behind::Nothing => return t.beginning(task),
+                    }
+                }
+                // The switch lies between this stop point and the one before.
+                if switched || t.here.breakpoints.is_empty() {
+                    t.step(1, Direction::Backward, task)?;
+                    return Ok(StopReason::ThreadSwitch);
+                }
+                Ok(StopReason::Breakpoint)
+            }
+        });
+        self.marks.set_until(None);
+        Ok(match reason? {
+            StopReason::Breakpoint if self.here.breakpoints.is_empty() => StopReason::ThreadSwitch,
+            reason => reason,
+        })
+    }
+
     fn next_forward(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
         let stack = self.stack(task)?;
         match &stack[usize::from(self.leaves()).min(stack.len())..] {
@@ -144,7 +183,7 @@ impl Timeline {
 
     /// The activations on the stack, innermost first.
     fn stack(&mut self, task: &mut Task<'_>) -> Result<Vec<Activation>, Fault> {
-        Ok(self.backtrace(MOST_FRAMES, task)?.into_iter().map(|f| f.activation).collect())
+        Ok(self.backtrace(None, MOST_FRAMES, task)?.into_iter().map(|f| f.activation).collect())
     }
 
     /// Whether the stop point stood at is the last of its activation.

@@ -9,10 +9,11 @@ use crate::fault::{CheckpointId, Fault};
 use crate::known::Known;
 use crate::moves::FIRST;
 use crate::progress::Task;
+use crate::references::References;
 use crate::replay::Process;
 use crate::slice::{Pace, Slicer};
 use crate::tree::Tree;
-use rdb_protocol::client::FailureCode;
+use rdb_protocol::client::{FailureCode, OutputLine};
 use rdb_protocol::replay::{Follow, Hits, Interpreter, Run, RunEnd, Stopped};
 use rdb_protocol::{Location, Position, Time};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,11 +67,15 @@ pub(crate) struct Timeline {
     pub(crate) pace: Pace,
     /// What there is to say about the last move: conditions that failed.
     pub(crate) notes: Vec<String>,
+    /// The objects that have numbers.
+    pub(crate) references: References,
+    /// What the program printed, once asked for.
+    pub(crate) output: Option<Arc<Vec<OutputLine>>>,
 }
 
 impl Timeline {
     /// With the cursor before the first stop point.
-    pub(crate) fn new(tree: Arc<Mutex<Tree>>, known: Arc<Known>, pace: Pace) -> Timeline {
+    pub(crate) fn new(tree: Arc<Mutex<Tree>>, known: Arc<Known>, references: References, pace: Pace) -> Timeline {
         let here = Place {
             time: Time::BEGIN,
             location: None,
@@ -84,6 +89,8 @@ impl Timeline {
             active: None,
             pace,
             notes: Vec::new(),
+            references,
+            output: None,
         }
     }
 
@@ -166,6 +173,17 @@ impl Timeline {
             return Err(Fault::Garbled(format!("time {time} was there before and is not now")));
         }
         self.active.as_mut().ok_or_else(|| Fault::Garbled("no active process".to_string()))
+    }
+
+    /// The active process, standing at the cursor, in knowledge of the breakpoints.
+    pub(crate) fn active_with_marks(&mut self, task: &mut Task<'_>) -> Result<&mut Process, Fault> {
+        self.at_cursor(task)?;
+        let process = self
+            .active
+            .as_mut()
+            .ok_or_else(|| Fault::Garbled("no active process".to_string()))?;
+        process.learn(&self.marks)?;
+        Ok(process)
     }
 
     /// The cursor is where this process stands.

@@ -464,7 +464,8 @@ fn probes_do_not_disturb_and_are_killed_when_they_hang() {
     });
     let evaluate = |source: &str, deadline_ms| Call::Evaluate {
         source: source.into(),
-        frame: 2,
+        number: false,
+        frame: rdb_protocol::FrameNumber { thread: None, number: 2 },
         deadline_ms,
     };
     let Ok(Reply::Evaluated(e)) = trip.call(evaluate("x", 0)) else {
@@ -473,11 +474,13 @@ fn probes_do_not_disturb_and_are_killed_when_they_hang() {
     assert_eq!(e.text, "x@42#2");
     assert_eq!(trip.code(evaluate("hang", 30)), FailureCode::Deadline);
     assert_eq!(trip.code(evaluate("die", 0)), FailureCode::ReplayDied);
-    let Ok(Reply::Locals(l)) = trip.call(Call::Locals { frame: 0 }) else {
+    let Ok(Reply::Locals(l)) = trip.call(Call::Locals {
+        frame: rdb_protocol::FrameNumber { thread: None, number: 0 },
+    }) else {
         panic!()
     };
     assert_eq!(l[0].value, "42");
-    assert!(matches!(trip.call(Call::Backtrace { limit: 2 }), Ok(Reply::Frames(f)) if f.len() == 1));
+    assert!(matches!(trip.call(Call::Backtrace { thread: None, limit: 2 }), Ok(Reply::Frames(f)) if f.len() == 1));
     assert_eq!(trip.go(Call::When).time, Time(42));
 }
 

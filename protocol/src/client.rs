@@ -5,14 +5,14 @@
 //! [`Notification`]s may come in between. One request runs at a time per connection, except [`Call::Interrupt`], which may be sent
 //! while another runs and makes that one end with [`FailureCode::Interrupted`], the cursor where it was.
 
-use crate::common::{BreakpointPlace, Direction, EventIndex, Frame, Location, SourceFile, Time, Variable};
+use crate::common::{BreakpointPlace, Direction, EventIndex, Frame, FrameNumber, Location, SourceFile, Thread, Time, Variable};
 use crate::replay::Interpreter;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Version of this link. Changed whenever a frame's meaning changes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// First four bytes of [`Hello`]: refuses strangers before any decoding of theirs matters.
 pub const MAGIC: [u8; 4] = *b"rdb1";
@@ -53,6 +53,8 @@ pub enum Target {
     Start,
     /// To the last.
     End,
+    /// To where this line was printed, counted from 1.
+    Output(u32),
     /// To this part of the whole, in thousandths (`go 50%` is 500).
     Permille(u16),
 }
@@ -97,6 +99,14 @@ pub enum Call {
         /// Which way.
         direction: Direction,
     },
+    /// Move to where another thread, or this one, runs: forward to the first stop point after a switch, backward to the last before
+    /// one. Reply: [`Reply::Stopped`].
+    Switch {
+        /// Which thread; `None` any other.
+        thread: Option<u32>,
+        /// Which way.
+        direction: Direction,
+    },
     /// Jump. Reply: [`Reply::Stopped`].
     Go {
         /// Where.
@@ -129,22 +139,33 @@ pub enum Call {
     Breakpoints,
     /// Evaluate in a probe. Reply: [`Reply::Evaluated`].
     Evaluate {
-        /// Expression or statement.
+        /// Expression or statement. `$N` in it is the object of that number.
         source: String,
-        /// Frame, 0 the innermost.
-        frame: u32,
+        /// Whether an object of the program's is to be given a number.
+        number: bool,
+        /// In which frame.
+        frame: FrameNumber,
         /// Milliseconds before the probe is killed; 0 for the default (5 s).
         deadline_ms: u32,
     },
     /// The stack. Reply: [`Reply::Frames`].
     Backtrace {
+        /// Which thread; `None` the one stood in.
+        thread: Option<u32>,
         /// Most frames to give.
         limit: u32,
     },
+    /// All threads alive. Reply: [`Reply::Threads`].
+    Threads,
     /// Local variables. Reply: [`Reply::Locals`].
     Locals {
-        /// Frame, 0 the innermost.
-        frame: u32,
+        /// In which frame.
+        frame: FrameNumber,
+    },
+    /// What the program has printed so far. Reply: [`Reply::Output`].
+    Output {
+        /// At most so many lines, the last ones.
+        limit: u32,
     },
     /// Bookmarks. Reply: [`Reply::Bookmarks`].
     Bookmarks,
@@ -176,6 +197,19 @@ pub enum Change {
     Enabled(bool),
 }
 
+/// A line that the program printed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputLine {
+    /// Counted from 1.
+    pub number: u32,
+    /// The stop point after which it was written.
+    pub time: Time,
+    /// Whether it was written to standard error.
+    pub error: bool,
+    /// Its text, without the line break.
+    pub text: String,
+}
+
 /// A moment with a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bookmark {
@@ -193,6 +227,8 @@ pub enum StopReason {
     Breakpoint,
     /// The step is done.
     Step,
+    /// Another thread runs.
+    ThreadSwitch,
     /// The jump is done.
     Go,
     /// Nothing moved: the answer to [`Call::When`].
@@ -212,6 +248,7 @@ impl StopReason {
         match self {
             StopReason::Breakpoint => "breakpoint",
             StopReason::Step => "step",
+            StopReason::ThreadSwitch => "thread_switch",
             StopReason::Go => "go",
             StopReason::Here => "here",
             StopReason::MainDone => "main_done",
@@ -316,6 +353,19 @@ pub struct TraceInfo {
     pub interpreter: Interpreter,
 }
 
+/// An evaluation's outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Value {
+    /// False: the code raised, was refused or could not be compiled; `text` says so.
+    pub ok: bool,
+    /// `repr` of the value (empty for a statement), or the error.
+    pub text: String,
+    /// What the code printed.
+    pub output: String,
+    /// The `N` of `$N`: the value is an object of the program's, and keeps this number for good.
+    pub number: Option<u32>,
+}
+
 /// What is replied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
@@ -328,11 +378,15 @@ pub enum Reply {
     /// Breakpoints.
     Breakpoints(Vec<BreakpointInfo>),
     /// The value.
-    Evaluated(crate::replay::Evaluated),
+    Evaluated(Value),
     /// The stack.
     Frames(Vec<Frame>),
+    /// The threads.
+    Threads(Vec<Thread>),
     /// The variables.
     Locals(Vec<Variable>),
+    /// The lines printed.
+    Output(Vec<OutputLine>),
     /// The bookmarks, by time.
     Bookmarks(Vec<Bookmark>),
     /// The checkpoints.

@@ -102,6 +102,26 @@ pub struct Frame {
     pub activation: Activation,
 }
 
+/// A frame of a thread's stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameNumber {
+    /// The thread; `None` the one that stands at the stop point.
+    pub thread: Option<u32>,
+    /// Its frame, 0 the innermost.
+    pub number: u32,
+}
+
+/// A thread that is alive, and what it executes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thread {
+    /// Its ordinal in the recording, the first being 0.
+    pub number: u32,
+    /// Its innermost frame; `None` where it executes no code of the interpreter.
+    pub frame: Option<Frame>,
+    /// Whether it stands at the stop point.
+    pub current: bool,
+}
+
 /// A local variable as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {
@@ -127,6 +147,28 @@ pub enum BreakpointPlace {
     Function {
         /// The name.
         name: String,
+    },
+    /// Each return from every function of this name, plain or qualified.
+    Return {
+        /// The name.
+        name: String,
+    },
+    /// Each stop point that prints a line which matches.
+    Output {
+        /// A regular expression.
+        pattern: String,
+    },
+    /// These stop points.
+    Times {
+        /// Ascending.
+        times: Vec<Time>,
+    },
+    /// Each first stop point of a thread after another thread's.
+    Switch {
+        /// The thread that ran before; `None` any.
+        from: Option<u32>,
+        /// The thread that runs now; `None` any.
+        to: Option<u32>,
     },
 }
 

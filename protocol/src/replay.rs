@@ -6,7 +6,7 @@
 //! A new process says nothing by itself: the root, started as `agent replay TRACE FD`, and every copy made by
 //! [`Order::Fork`] first wait for an order.
 
-use crate::common::{Activation, BreakpointPlace, EventIndex, Frame, Position, SourceFile, Time, Variable};
+use crate::common::{Activation, BreakpointPlace, EventIndex, Frame, FrameNumber, Position, SourceFile, Thread, Time, Variable};
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -25,11 +25,15 @@ pub enum Order {
     Run(Run),
     /// Where do you stand, and which breakpoints stand there? Answer: [`Answer::Stopped`] with [`RunEnd::Goal`].
     Where,
-    /// The stack of the thread stood in, innermost first, at most `limit` frames. Reads only. Answer: [`Answer::Frames`].
+    /// The stack of a thread, innermost first, at most `limit` frames. Reads only. Answer: [`Answer::Frames`].
     Backtrace {
+        /// Which thread; `None` the one stood in.
+        thread: Option<u32>,
         /// Most frames to give.
         limit: u32,
     },
+    /// All threads alive. Reads only. Answer: [`Answer::Threads`].
+    Threads,
     /// All source files seen so far. Answer: [`Answer::Sources`].
     Sources,
     /// Facts about the interpreter. Answer: [`Answer::Interpreter`].
@@ -39,16 +43,24 @@ pub enum Order {
     Evaluate {
         /// Expression or statement.
         source: String,
-        /// Frame, 0 the innermost.
-        frame: u32,
+        /// In which frame.
+        frame: FrameNumber,
+        /// Names for objects that are there: the name, and the address.
+        bound: Vec<(String, u64)>,
     },
+    /// Only in a process that is thrown away: from now on note when this object's memory is taken or given up
+    /// ([`Stopped::boundaries`]); once in a process. Answer: [`Answer::Done`].
+    WatchLife(Object),
+    /// Only in a throw-away copy: whether the object watched has been there since the watch began, and is. Answer:
+    /// [`Answer::There`].
+    IsThere,
     /// Only in a throw-away copy, standing at a return or an unwinding: the value returned, or the exception. Answer:
     /// [`Answer::Evaluated`].
     Result,
     /// Only in a throw-away copy: the local variables of a frame. Answer: [`Answer::Locals`].
     Locals {
-        /// Frame, 0 the innermost.
-        frame: u32,
+        /// In which frame.
+        frame: FrameNumber,
     },
 }
 
@@ -126,6 +138,31 @@ pub struct Hit {
     pub breakpoints: Vec<u32>,
 }
 
+/// What identifies an object together with a time at which it is alive: replay is exact, so addresses are the same in every
+/// process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Object {
+    /// Its address.
+    pub address: u64,
+    /// Where the allocator's block begins that holds it.
+    pub block: u64,
+    /// The function that ends objects of its type; 0 where the type keeps no free list, and the block tells all.
+    pub dealloc: u64,
+    /// The first bytes of that function.
+    pub dealloc_code: u64,
+}
+
+/// When the memory of an object watched was taken or given up. Each happened after that stop point, before the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boundaries {
+    /// The first time since the watch began.
+    pub first: Option<Time>,
+    /// The last time.
+    pub last: Option<Time>,
+    /// The program has interfered with the watch: there may have been others.
+    pub lost: bool,
+}
+
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopped {
@@ -145,6 +182,8 @@ pub struct Stopped {
     pub begun: bool,
     /// Time at which the main module was done, once known.
     pub main_done: Option<Time>,
+    /// With [`Order::WatchLife`]: what was seen of the object.
+    pub boundaries: Option<Boundaries>,
 }
 
 /// A replay that no longer follows the recording.
@@ -186,6 +225,10 @@ pub struct Evaluated {
     pub text: String,
     /// What the code printed.
     pub output: String,
+    /// The value's identity, where it is more than its repr.
+    pub object: Option<Object>,
+    /// The value is the object watched ([`Order::WatchLife`]), which was there before the evaluation.
+    pub same: bool,
 }
 
 /// What a replay process answers.
@@ -204,6 +247,8 @@ pub enum Answer {
     Diverged(Divergence),
     /// The stack.
     Frames(Vec<Frame>),
+    /// The threads.
+    Threads(Vec<Thread>),
     /// The sources.
     Sources(Vec<SourceFile>),
     /// The interpreter.
@@ -212,6 +257,8 @@ pub enum Answer {
     Evaluated(Evaluated),
     /// The variables.
     Locals(Vec<Variable>),
+    /// Whether the object watched is there.
+    There(bool),
     /// The order could not be carried out; one line.
     Failed {
         /// What is wrong and what to do.

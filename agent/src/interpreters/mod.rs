@@ -18,8 +18,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 use cpython::{Dispatch, Followed, Located, Places, Reason, Stops, Ticks, Trap, Unsupported, ticks};
-use rdb_protocol::replay::{Breakpoint, Follow, Hits, Interpreter};
-use rdb_protocol::{Frame, Location, SourceFile};
+use rdb_protocol::replay::{Boundaries, Breakpoint, Follow, Hits, Interpreter, Object};
+use rdb_protocol::{BreakpointPlace, Frame, Location, SourceFile, Time};
 
 /// General registers of the interrupted program, in encoding order: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 .. r15.
 pub type Registers = [u64; 16];
@@ -39,6 +39,8 @@ pub struct Host {
     main_done: Option<u64>,
     breakpoints: Vec<Breakpoint>,
     follow: Option<Follow>,
+    /// An object was watched, and its interpreter is gone: nothing outlives it.
+    life_cut: Option<Boundaries>,
 }
 
 impl Host {
@@ -55,6 +57,7 @@ impl Host {
             main_done: None,
             breakpoints: Vec::new(),
             follow: None,
+            life_cut: None,
         }
     }
 
@@ -112,6 +115,12 @@ impl Host {
 
     /// The program is replaced (execve): its interpreter is gone.
     pub fn forget(&mut self) {
+        let now = Some(Time(self.time()));
+        self.life_cut = self.boundaries().map(|seen| Boundaries {
+            first: seen.first.or(now),
+            last: now,
+            ..seen
+        });
         self.before = self.time();
         self.main_done = None;
         self.stops = None;
@@ -139,8 +148,15 @@ impl Host {
     /// Replaces the breakpoints.
     pub fn set_breakpoints(&mut self, list: &[Breakpoint]) {
         self.breakpoints = list.to_vec();
+        let mut own = list.to_vec();
+        // An interpreter counts its own stop points.
+        for breakpoint in &mut own {
+            if let BreakpointPlace::Times { times } = &mut breakpoint.place {
+                *times = times.iter().filter_map(|t| t.0.checked_sub(self.before).map(Time)).collect();
+            }
+        }
         if let Some(s) = self.stops() {
-            s.set_breakpoints(list);
+            s.set_breakpoints(&own);
         }
     }
 
@@ -168,6 +184,29 @@ impl Host {
         }
     }
 
+    /// Only in a throw-away process: watches the object's memory.
+    ///
+    /// # Errors
+    /// Why that cannot be done.
+    pub fn watch_life(&mut self, object: &Object) -> Result<(), String> {
+        let stops = self.stops().ok_or_else(|| String::from("there is no interpreter here"))?;
+        stops.watch_life(object)
+    }
+
+    /// What was seen of the object watched, in times of all interpreters.
+    #[must_use]
+    pub fn boundaries(&self) -> Option<Boundaries> {
+        if self.life_cut.is_some() {
+            return self.life_cut;
+        }
+        let seen = self.stops_ref()?.boundaries()?;
+        Some(Boundaries {
+            first: seen.first.map(|t| Time(self.before + t)),
+            last: seen.last.map(|t| Time(self.before + t)),
+            lost: seen.lost,
+        })
+    }
+
     /// Whether the stop point stood at is the followed activation's own.
     #[must_use]
     pub fn own_here(&self) -> bool {
@@ -187,6 +226,20 @@ impl Host {
     #[must_use]
     pub fn frames(&self, limit: u32) -> Vec<Frame> {
         self.stops_ref().map_or_else(Vec::new, |s| s.frames(limit as usize))
+    }
+
+    /// A thread runs.
+    pub fn run_thread(&mut self, thread: usize) {
+        let thread = thread as u32;
+        if let Some(s) = self.stops().filter(|s| s.running() != thread) {
+            s.run_thread(thread);
+        }
+    }
+
+    /// The stack of a thread, which is known by its fs base.
+    #[must_use]
+    pub fn thread_frames(&self, fs: u64, limit: u32) -> Vec<Frame> {
+        self.stops_ref().map_or_else(Vec::new, |s| s.thread_frames(fs, limit as usize))
     }
 
     /// The sources.

@@ -9,13 +9,13 @@ use crate::context::Context;
 use crate::diag::say;
 use crate::intercept;
 use crate::replay::Purpose;
-use crate::state::Agent;
+use crate::state::{Agent, Mode};
 use crate::sys;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rdb_protocol::replay::{Answer, Divergence, Hit, Hits, Interpreter, Order, Run, RunEnd, Stopped};
-use rdb_protocol::{EventIndex, Position, Time};
+use rdb_protocol::{EventIndex, Position, Thread, Time};
 
 /// The run under way.
 #[derive(Debug, Default)]
@@ -194,6 +194,7 @@ fn stopped(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) -> Stopped {
         last_own: followed.last.map(Time),
         begun: followed.begun,
         main_done: agent.host.main_done().map(Time),
+        boundaries: agent.host.boundaries(),
     }
 }
 
@@ -233,10 +234,29 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                 let here = agent.host.hits_here();
                 Answer::Stopped(stopped(agent, RunEnd::Goal, &here))
             }
-            Order::Backtrace { limit } => Answer::Frames(agent.host.frames(limit)),
+            Order::Backtrace { thread: Some(n), limit } if n as usize != agent.current => match fs_base_of(agent, n) {
+                Ok(fs) => Answer::Frames(agent.host.thread_frames(fs, limit)),
+                Err(reason) => Answer::Failed { reason },
+            },
+            Order::Backtrace { limit, .. } => Answer::Frames(agent.host.frames(limit)),
+            Order::Threads => Answer::Threads(threads(agent)),
             Order::Sources => Answer::Sources(agent.host.sources()),
             Order::Interpreter => Answer::Interpreter(agent.host.interpreter()),
-            Order::Evaluate { source, frame } => match probe::ask(agent, probe::Question::Evaluate(source, frame)) {
+            Order::Evaluate { source, frame, bound } => match probe::ask(agent, probe::Question::Evaluate(source, frame, bound)) {
+                Some(answer) => answer,
+                None => return,
+            },
+            Order::WatchLife(object) => {
+                // What the interpreter asks of the system while it is asked for its allocators is not the program's.
+                let mode = core::mem::replace(&mut agent.mode, Mode::Probe);
+                let watched = agent.host.watch_life(&object);
+                agent.mode = mode;
+                match watched {
+                    Ok(()) => Answer::Done,
+                    Err(reason) => Answer::Failed { reason },
+                }
+            }
+            Order::IsThere => match probe::ask(agent, probe::Question::IsThere) {
                 Some(answer) => answer,
                 None => return,
             },
@@ -251,6 +271,30 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
         };
         send(agent, &answer);
     }
+}
+
+/// The fs base of a thread that is alive and does not run.
+fn fs_base_of(agent: &Agent, number: u32) -> Result<u64, String> {
+    let thread = agent.threads.get(number as usize).filter(|t| t.live && !t.vfork);
+    thread
+        .map(|t| t.fs)
+        .ok_or_else(|| format!("there is no thread {number} at this time"))
+}
+
+fn threads(agent: &Agent) -> Vec<Thread> {
+    let alive = (0..agent.threads.len()).filter(|&n| agent.threads[n].live && !agent.threads[n].vfork);
+    let describe = |n: usize| {
+        let frames = match n == agent.current {
+            true => agent.host.frames(1),
+            false => agent.host.thread_frames(agent.threads[n].fs, 1),
+        };
+        Thread {
+            number: n as u32,
+            frame: frames.into_iter().next(),
+            current: n == agent.current,
+        }
+    };
+    alive.map(describe).collect()
 }
 
 fn refuse(reason: &str) -> Answer {

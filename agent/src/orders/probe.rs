@@ -2,7 +2,7 @@
 //! stays inside the process, and refused where it would reach outside.
 
 use crate::context::Context;
-use crate::interpreters::cpython::evaluate::{self, Outcome};
+use crate::interpreters::cpython::evaluate::{self, Outcome, Place};
 use crate::memory::{self, placement};
 use crate::memory_calls;
 use crate::state::{Agent, Mode};
@@ -11,17 +11,20 @@ use crate::syscalls;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use rdb_protocol::FrameNumber;
 use rdb_protocol::replay::{Answer, Evaluated};
 
 /// What a probe was asked.
 #[derive(Clone, Debug)]
 pub enum Question {
-    /// To evaluate source in a frame.
-    Evaluate(String, u32),
+    /// To evaluate source in a frame, with names for objects.
+    Evaluate(String, FrameNumber, Vec<(String, u64)>),
+    /// Whether the object watched is there.
+    IsThere,
     /// For the value returned, or the exception that unwinds.
     Result,
     /// To list a frame's local variables.
-    Locals(u32),
+    Locals(FrameNumber),
 }
 
 /// What a probe keeps.
@@ -49,23 +52,33 @@ pub fn ask(agent: &mut Agent, question: Question) -> Option<Answer> {
         agent.replay().probe.waiting = Some(question);
         return None;
     }
+    let place = match &question {
+        Question::Evaluate(_, frame, _) | Question::Locals(frame) => match place(agent, *frame) {
+            Ok(place) => place,
+            Err(reason) => return Some(Answer::Failed { reason }),
+        },
+        _ => (0, 0),
+    };
     agent.mode = Mode::Probe;
     Some(match question {
-        Question::Evaluate(source, frame) => evaluated(agent, &source, frame),
+        Question::Evaluate(source, _, bound) => evaluated(agent, &source, place, &bound),
+        Question::IsThere => Answer::There(agent.host.stops().is_some_and(|s| s.is_there())),
         Question::Result => match agent.host.stops().map(evaluate::result) {
             Some(Ok(text)) => Answer::Evaluated(Evaluated {
                 ok: true,
                 text,
                 output: String::new(),
+                object: None,
+                same: false,
             }),
             Some(Err(reason)) => Answer::Failed { reason },
             None => Answer::Failed {
                 reason: "there is no stop point here".to_string(),
             },
         },
-        Question::Locals(frame) => {
+        Question::Locals(_) => {
             let listed = match agent.host.stops() {
-                Some(stops) => evaluate::locals(stops, frame),
+                Some(stops) => evaluate::locals(stops, place),
                 None => Err("there is no stop point here".to_string()),
             };
             match listed {
@@ -76,7 +89,19 @@ pub fn ask(agent: &mut Agent, question: Question) -> Option<Answer> {
     })
 }
 
-fn evaluated(agent: &mut Agent, source: &str, frame: u32) -> Answer {
+/// The frame in the interpreter's words.
+fn place(agent: &mut Agent, frame: FrameNumber) -> Result<Place, String> {
+    let Some(thread) = frame.thread.filter(|&t| t as usize != agent.current) else {
+        return Ok((0, frame.number));
+    };
+    let fs = super::fs_base_of(agent, thread)?;
+    let state = agent.host.stops().and_then(|s| s.thread_with(fs));
+    state
+        .map(|state| (state, frame.number))
+        .ok_or_else(|| format!("thread {thread} executes no code of the interpreter"))
+}
+
+fn evaluated(agent: &mut Agent, source: &str, frame: Place, bound: &[(String, u64)]) -> Answer {
     let mut printed_before = 0;
     let probe: *const Probe = &raw const agent.replay().probe;
     let outcome = {
@@ -85,7 +110,7 @@ fn evaluated(agent: &mut Agent, source: &str, frame: u32) -> Answer {
                 reason: "there is no stop point here".to_string(),
             };
         };
-        evaluate::evaluate(stops, source, frame, &mut || printed_before = output_len(probe))
+        evaluate::evaluate(stops, source, frame, bound, &mut || printed_before = output_len(probe))
     };
     let outcome = match outcome {
         Ok(o) => o,
@@ -93,8 +118,13 @@ fn evaluated(agent: &mut Agent, source: &str, frame: u32) -> Answer {
     };
     let probe = &agent.replay().probe;
     let mut output = String::from_utf8_lossy(&probe.output[printed_before.min(probe.output.len())..]).into_owned();
+    let (mut object, mut same) = (None, false);
     let (ok, mut text) = match outcome {
-        Outcome::Value(text) => (true, text),
+        Outcome::Value { text, object: o, same: s } => {
+            (object, same) = (o, s);
+            (true, text)
+        }
+        Outcome::Done => (true, String::new()),
         // The traceback was printed: it is the answer, not output.
         Outcome::Raised(fallback) if output.is_empty() => (false, fallback),
         Outcome::Raised(_) => (false, core::mem::take(&mut output).trim_end().to_string()),
@@ -106,7 +136,13 @@ fn evaluated(agent: &mut Agent, source: &str, frame: u32) -> Answer {
             names.join(", ")
         ));
     }
-    Answer::Evaluated(Evaluated { ok, text, output })
+    Answer::Evaluated(Evaluated {
+        ok,
+        text,
+        output,
+        object,
+        same,
+    })
 }
 
 #[allow(unsafe_code)]
@@ -190,6 +226,8 @@ fn finish(agent: &mut Agent, text: &str) -> ! {
             ok: false,
             text: text.to_string(),
             output: String::new(),
+            object: None,
+            same: false,
         }),
     );
     sys::exit_group(0)

@@ -87,6 +87,7 @@ pub fn next(agent: &'static mut Agent) -> ! {
                 super::ticks::set_goal(agent, &f);
                 rewrite_cpuid(agent, &f);
                 agent.current = thread;
+                agent.host.run_thread(thread);
                 bases::set_fs_base(agent.threads[thread].fs);
                 entry::RDB_FAST_CONTEXT.store(slot(thread).fast_context.load(Ordering::Relaxed), Ordering::Relaxed);
                 let at = (&raw const *context) as u64;

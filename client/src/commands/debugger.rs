@@ -26,6 +26,8 @@ pub struct Debugger {
     thread: Option<u32>,
     /// The frame selected, 0 the innermost.
     pub(super) selected: u32,
+    /// The thread looked at; `None` the one stood in.
+    pub(super) looked_at: Option<u32>,
     /// Where the moves began, the last one at the end.
     pub(super) trail: Vec<Time>,
 }
@@ -45,6 +47,7 @@ impl Debugger {
             here,
             thread,
             selected: 0,
+            looked_at: None,
             trail: Vec::new(),
         })
     }
@@ -84,6 +87,9 @@ impl Debugger {
             Command::Finish { direction } => self.moved(|s| s.travel(|c| c.finish(direction))),
             Command::Until { place, direction } => self.moved(|s| s.travel(|c| c.until(place, direction))),
             Command::Continue { direction } => self.moved(|s| s.travel(|c| c.continue_(direction))),
+            Command::Switch { thread, direction } => self.moved(|s| s.travel(|c| c.switch(thread, direction))),
+            Command::Output(limit) => self.session.call(|c| c.output(limit)).map(|lines| said(facts::output(&lines))),
+            Command::Thread(thread) => self.look_at(thread),
             Command::Go(target) => self.moved(|s| s.travel(|c| c.go(target))),
             Command::When => self.moved(|s| s.travel(|c| c.when())),
             Command::GoMark(name) => self.go_to_bookmark(&name),
@@ -101,7 +107,7 @@ impl Debugger {
             Command::Backtrace => self.backtrace(),
             Command::List(range) => Ok(listing::list(self, range)),
             Command::Locals => {
-                let frame = self.selected;
+                let frame = self.frame_number();
                 self.session.call(|c| c.locals(frame)).map(|all| said(text::locals(&all)))
             }
             Command::Args => self.args(),
@@ -109,6 +115,7 @@ impl Debugger {
             Command::Info(InfoTopic::Functions, pattern) => self.functions(&pattern),
             Command::Info(InfoTopic::Sources, pattern) => self.source_files(&pattern),
             Command::Info(InfoTopic::Line, place) => self.line(&place),
+            Command::Info(InfoTopic::Threads, _) => self.threads(),
             Command::Info(InfoTopic::Marks, _) => self.bookmarks(),
             Command::Info(InfoTopic::Breakpoints, _) => self
                 .session
@@ -143,7 +150,7 @@ impl Debugger {
                 self.trail.remove(0);
             }
         }
-        self.selected = 0;
+        (self.selected, self.looked_at) = (0, None);
         self.thread = thread.or(self.thread);
         self.here = stop.clone();
         let code = match stop.reason {
@@ -164,8 +171,8 @@ impl Debugger {
     }
 
     fn print(&mut self, code: &str) -> Result<Outcome, SessionError> {
-        let frame = self.selected;
-        let value = self.session.call(|c| c.evaluate(code, frame, 0))?;
+        let frame = self.frame_number();
+        let value = self.session.call(|c| c.evaluate(code, true, frame, 0))?;
         let mut text = value.output;
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
@@ -177,6 +184,9 @@ impl Debugger {
             });
         }
         if !value.text.is_empty() {
+            if let Some(number) = value.number {
+                text.push_str(&format!("${number} = "));
+            }
             text.push_str(&value.text);
             text.push('\n');
         }

@@ -4,7 +4,7 @@ use crate::show::count::{bytes, grouped};
 use crate::show::source::Sources;
 use crate::show::text;
 use crate::show::words::command_line;
-use rdb_protocol::client::{BreakpointInfo, CheckpointInfo, TraceInfo};
+use rdb_protocol::client::{BreakpointInfo, CheckpointInfo, OutputLine, TraceInfo};
 use rdb_protocol::replay::Interpreter;
 
 pub(super) fn breakpoints(all: &[BreakpointInfo], sources: &Sources) -> String {
@@ -70,6 +70,15 @@ pub(super) fn trace(info: &TraceInfo) -> String {
     .iter()
     .map(|(name, value)| format!("{name:<12} {value}\n"))
     .collect()
+}
+
+/// Lines of output: number, time, text; those of standard error are marked.
+pub(super) fn output(lines: &[OutputLine]) -> String {
+    if lines.is_empty() {
+        return "nothing was printed before this time\n".into();
+    }
+    let row = |l: &OutputLine| format!("{:>5} {:>10} {} {}\n", l.number, l.time, if l.error { "!" } else { " " }, l.text);
+    lines.iter().map(row).collect()
 }
 
 #[cfg(test)]

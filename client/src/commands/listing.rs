@@ -38,9 +38,9 @@ pub(super) fn list(debugger: &mut Debugger, range: ListRange) -> Outcome {
 
 /// File and line of the frame selected.
 fn selected(debugger: &mut Debugger) -> Option<(String, u32)> {
-    let n = debugger.selected;
-    if n > 0
-        && let Ok(frames) = debugger.session.call(|c| c.backtrace(n + 1))
+    let (n, thread) = (debugger.selected, debugger.looked_at);
+    if (n > 0 || thread.is_some())
+        && let Ok(frames) = debugger.session.call(|c| c.backtrace(thread, n + 1))
         && let Some(frame) = frames.into_iter().nth(n as usize)
     {
         return Some((frame.file, frame.line));

@@ -90,10 +90,24 @@ pub static NAMES: &[Name] = &[
         detail: "Without a hit: to the beginning of the history.\nExample: bcontinue",
     },
     Name {
+        name: "nthread",
+        aliases: &["nt"],
+        arguments: "[N]",
+        summary: "go forward to where another thread, or thread N, begins to run",
+        detail: "Breakpoints on the way stop it.\nExample: nthread",
+    },
+    Name {
+        name: "bthread",
+        aliases: &["reverse-nthread"],
+        arguments: "[N]",
+        summary: "go backward to where another thread, or thread N, ran last",
+        detail: "Example: bthread 2",
+    },
+    Name {
         name: "go",
         aliases: &[],
-        arguments: "TIME|NAME|start|end|N%",
-        summary: "jump to a time, a bookmark, to the start, the end, or a part of the whole",
+        arguments: "TIME|NAME|start|end|N%|output LINE",
+        summary: "jump to a time, a bookmark, to the start, the end, a part of the whole, or where a line was printed",
         detail: "The time is the number in the prompt; `mark` sets bookmarks.\nExample: go 50%",
     },
     Name {
@@ -127,8 +141,8 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "break",
         aliases: &["b"],
-        arguments: "LINE|:LINE|FILE:LINE|FUNC|FUNC() [if CONDITION]",
-        summary: "set a breakpoint on a line or a function",
+        arguments: "LINE|:LINE|FILE:LINE|FUNC|FUNC()|return FUNC|output REGEX [if CONDITION]",
+        summary: "set a breakpoint on a line, a function, its returns, or what is printed",
         detail: "LINE alone is in the file stood in. FILE is the end of a path, upper and lower case alike. A function stops at each entry, plain or\n\
             qualified name (`total`, `Ledger.total`). A condition is evaluated at each hit, in a throw-away copy; the first time it fails we stop and \
             are told why.\nExample: break ledger.py:24 if amount < 0",
@@ -180,7 +194,9 @@ pub static NAMES: &[Name] = &[
         aliases: &["p", "!"],
         arguments: "CODE",
         summary: "evaluate an expression or statement where we stand",
-        detail: "In the frame selected. It runs in a throw-away copy of the program: it may change anything there, nothing of it stays.\nExample: print [r.amount for r in rows]",
+        detail: "In the frame selected. It runs in a throw-away copy of the program: it may change anything there, nothing of it stays.\n\
+            An object of the program's is shown with a number, `$0 = ...`: `$0` is that object in any later expression or condition, at any time \
+            at which it exists, in this session and later ones.\nExample: print [r.amount for r in rows]",
     },
     Name {
         name: "backtrace",
@@ -211,6 +227,21 @@ pub static NAMES: &[Name] = &[
         detail: "Example: frame 2",
     },
     Name {
+        name: "output",
+        aliases: &[],
+        arguments: "[N]",
+        summary: "show the last N lines (200) that were printed before this time: number, time, text",
+        detail: "Lines of standard error are marked `!`. `go output 3` goes to where line 3 was written, `break output REGEX` stops there. A program that \
+            buffers its output writes it later than it prints it.\nExample: output 20",
+    },
+    Name {
+        name: "thread",
+        aliases: &[],
+        arguments: "[N]",
+        summary: "look at the stack of thread N at this time: for backtrace, frame, up, down, print, locals and args",
+        detail: "Without N: which thread is looked at. The numbers are those of `info threads`. The next move looks where it ends.\nExample: thread 2",
+    },
+    Name {
         name: "list",
         aliases: &["l"],
         arguments: "[LINE|FILE:LINE|FIRST,LAST]",
@@ -234,8 +265,8 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "info",
         aliases: &["i"],
-        arguments: "breakpoints|checkpoints|functions [PATTERN]|line [LINE|FILE:LINE]|marks|sources [PATTERN]|trace",
-        summary: "show breakpoints, bookmarks, functions, source files, or facts about a line or the trace",
+        arguments: "breakpoints|checkpoints|functions [PATTERN]|line [LINE|FILE:LINE]|marks|sources [PATTERN]|threads|trace",
+        summary: "show breakpoints, bookmarks, functions, source files, threads, or facts about a line or the trace",
         detail: "Checkpoints are paused copies of the program from which the others are made. A PATTERN is a part of the name.\nExample: info breakpoints",
     },
     Name {

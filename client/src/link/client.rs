@@ -4,11 +4,10 @@ use super::interrupt::Interrupter;
 use super::socket::{self, LinkError, Receiver, Sender};
 use crate::show::progress::Progress;
 use rdb_protocol::client::{
-    Bookmark, BreakpointInfo, Call, Change, CheckpointInfo, Failure, FromDaemon, Hello, MAGIC, Notification, Reply, Request, Stop, Target,
-    TraceInfo, VERSION, Welcome,
+    Bookmark, BreakpointInfo, Call, Change, CheckpointInfo, Failure, FromDaemon, Hello, MAGIC, Notification, OutputLine, Reply, Request,
+    Stop, Target, TraceInfo, VERSION, Value, Welcome,
 };
-use rdb_protocol::replay::Evaluated;
-use rdb_protocol::{BreakpointPlace, Direction, Frame, SourceFile, Time, Variable};
+use rdb_protocol::{BreakpointPlace, Direction, Frame, FrameNumber, SourceFile, Thread, Time, Variable};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -204,13 +203,14 @@ impl Client {
         }
     }
 
-    /// Evaluates code in a throw-away copy of the program. `deadline_ms` 0 is the daemon's default.
+    /// Evaluates code in a throw-away copy of the program; with `number` an object of the program's gets one. `deadline_ms` 0 is the daemon's default.
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn evaluate(&mut self, source: &str, frame: u32, deadline_ms: u32) -> Result<Evaluated, CallError> {
+    pub fn evaluate(&mut self, source: &str, number: bool, frame: FrameNumber, deadline_ms: u32) -> Result<Value, CallError> {
         match self.call(Call::Evaluate {
             source: source.to_owned(),
+            number,
             frame,
             deadline_ms,
         })? {
@@ -219,24 +219,54 @@ impl Client {
         }
     }
 
-    /// The stack, innermost frame first.
+    /// Moves to where a thread, or any other than the one stood in, runs.
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn backtrace(&mut self, limit: u32) -> Result<Vec<Frame>, CallError> {
-        match self.call(Call::Backtrace { limit })? {
+    pub fn switch(&mut self, thread: Option<u32>, direction: Direction) -> Result<Stop, CallError> {
+        self.movement(Call::Switch { thread, direction })
+    }
+
+    /// The threads alive.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn threads(&mut self) -> Result<Vec<Thread>, CallError> {
+        match self.call(Call::Threads)? {
+            Reply::Threads(threads) => Ok(threads),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// The stack of a thread (`None` the one stood in), innermost frame first.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn backtrace(&mut self, thread: Option<u32>, limit: u32) -> Result<Vec<Frame>, CallError> {
+        match self.call(Call::Backtrace { thread, limit })? {
             Reply::Frames(frames) => Ok(frames),
             _ => Err(CallError::Mismatch),
         }
     }
 
-    /// The local variables of a frame, 0 the innermost.
+    /// The local variables of a frame.
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn locals(&mut self, frame: u32) -> Result<Vec<Variable>, CallError> {
+    pub fn locals(&mut self, frame: FrameNumber) -> Result<Vec<Variable>, CallError> {
         match self.call(Call::Locals { frame })? {
             Reply::Locals(variables) => Ok(variables),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// What the program has printed before the time stood at, at most the last `limit` lines.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn output(&mut self, limit: u32) -> Result<Vec<OutputLine>, CallError> {
+        match self.call(Call::Output { limit })? {
+            Reply::Output(lines) => Ok(lines),
             _ => Err(CallError::Mismatch),
         }
     }

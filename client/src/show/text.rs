@@ -66,7 +66,7 @@ pub fn reason(stop: &Stop) -> String {
         StopReason::MainDone => "main module done: what follows is the shutdown of the interpreter\n",
         StopReason::HistoryBegin => "history begin: nothing earlier is recorded\n",
         StopReason::HistoryEnd => "history end: nothing later is recorded\n",
-        StopReason::Breakpoint | StopReason::Step | StopReason::Go | StopReason::Here => "",
+        StopReason::Breakpoint | StopReason::Step | StopReason::ThreadSwitch | StopReason::Go | StopReason::Here => "",
     });
     text
 }
@@ -132,6 +132,10 @@ pub fn place(place: &BreakpointPlace, sources: &Sources) -> String {
         BreakpointPlace::Line { file, line } if file.is_empty() => format!("at line {line}"),
         BreakpointPlace::Line { file, line } => format!("at {}:{line}", sources.shown(file)),
         BreakpointPlace::Function { name } => format!("at each entry of {name}"),
+        BreakpointPlace::Return { name } => format!("at each return from {name}"),
+        BreakpointPlace::Output { pattern } => format!("at output that matches {pattern}"),
+        BreakpointPlace::Times { times } => format!("at {} times", times.len()),
+        BreakpointPlace::Switch { .. } => "at switches of threads".into(),
     }
 }
 

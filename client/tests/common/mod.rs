@@ -6,7 +6,7 @@ use rdb_client::link::{Launcher, Session};
 use rdb_client::show::Colour;
 use rdb_protocol::client::*;
 use rdb_protocol::frame;
-use rdb_protocol::replay::{Evaluated, Interpreter};
+use rdb_protocol::replay::Interpreter;
 use rdb_protocol::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -172,6 +172,7 @@ impl Connection<'_> {
             Call::Continue { direction } => self.search(direction),
             Call::Go { to } => {
                 let to = match to {
+                    Target::Output(_) => return invalid("nothing was printed"),
                     Target::Time(t) => t.0,
                     Target::Start => 1,
                     Target::End => LAST,
@@ -215,18 +216,23 @@ impl Connection<'_> {
                 self.breakpoints.clear();
                 Reply::Done
             }
+            Call::Threads => Reply::Threads(Vec::new()),
+            Call::Output { .. } => Reply::Output(Vec::new()),
+            Call::Switch { .. } => return invalid("one thread"),
             Call::Breakpoints => Reply::Breakpoints(self.breakpoints.clone()),
-            Call::Evaluate { source, .. } if source == "raise" => Reply::Evaluated(Evaluated {
+            Call::Evaluate { source, .. } if source == "raise" => Reply::Evaluated(Value {
                 ok: false,
                 text: "ValueError: no".into(),
                 output: "before".into(),
+                number: None,
             }),
-            Call::Evaluate { source, .. } => Reply::Evaluated(Evaluated {
+            Call::Evaluate { source, .. } => Reply::Evaluated(Value {
                 ok: true,
                 text: format!("<{source}>"),
                 output: "printed".into(),
+                number: None,
             }),
-            Call::Backtrace { limit } => {
+            Call::Backtrace { limit, .. } => {
                 let frame = |n| Frame {
                     file: "x.py".into(),
                     line: self.line(),

@@ -1,9 +1,9 @@
 //! Which units of a code object breakpoints stand on.
 
-use super::code::{Code, Mark};
+use super::code::{Asks, Code, Mark};
 use alloc::vec::Vec;
-use rdb_protocol::BreakpointPlace;
 use rdb_protocol::replay::Breakpoint;
+use rdb_protocol::{BreakpointPlace, Time};
 
 /// The marks of `breakpoints` in `code`, ascending.
 pub(super) fn marks(breakpoints: &[Breakpoint], code: &Code) -> Vec<(usize, Mark)> {
@@ -17,7 +17,7 @@ pub(super) fn marks(breakpoints: &[Breakpoint], code: &Code) -> Vec<(usize, Mark
                         i,
                         Mark {
                             id: breakpoint.id,
-                            entry: false,
+                            asks: Asks::Line,
                         },
                     )
                 }));
@@ -28,16 +28,53 @@ pub(super) fn marks(breakpoints: &[Breakpoint], code: &Code) -> Vec<(usize, Mark
                         i,
                         Mark {
                             id: breakpoint.id,
-                            entry: true,
+                            asks: Asks::Entry,
                         },
                     )
                 }));
+            }
+            BreakpointPlace::Return { name } if *name == code.name || *name == code.qualname => {
+                let leaving = (0..code.units.len()).filter(|&i| code.units[i].leaves);
+                let mark = Mark {
+                    id: breakpoint.id,
+                    asks: Asks::Return,
+                };
+                all.extend(leaving.map(|i| (i, mark)));
             }
             _ => {}
         }
     }
     all.sort_unstable_by_key(|&(unit, mark)| (unit, mark.id));
     all
+}
+
+/// The breakpoints hit where one thread runs after another.
+pub(super) fn switches(breakpoints: &[Breakpoint], left: u32, running: u32) -> impl Iterator<Item = u32> {
+    let is_hit = move |b: &&Breakpoint| match b.place {
+        BreakpointPlace::Switch { from, to } => from.is_none_or(|t| t == left) && to.is_none_or(|t| t == running),
+        _ => false,
+    };
+    breakpoints.iter().filter(is_hit).map(|b| b.id)
+}
+
+/// All times at which breakpoints stand, ascending.
+pub(super) fn times(breakpoints: &[Breakpoint]) -> Vec<u64> {
+    let times = |b: &Breakpoint| match &b.place {
+        BreakpointPlace::Times { times } => times.iter().map(|t| t.0).collect(),
+        _ => Vec::new(),
+    };
+    let mut all: Vec<u64> = breakpoints.iter().flat_map(times).collect();
+    all.sort_unstable();
+    all
+}
+
+/// The breakpoints that stand at a time.
+pub(super) fn at_time(breakpoints: &[Breakpoint], time: u64) -> impl Iterator<Item = u32> {
+    let is_hit = move |b: &&Breakpoint| match &b.place {
+        BreakpointPlace::Times { times } => times.binary_search(&Time(time)).is_ok(),
+        _ => false,
+    };
+    breakpoints.iter().filter(is_hit).map(|b| b.id)
 }
 
 /// True where `path` ends in the components of `suffix`, regardless of case.

@@ -45,8 +45,19 @@ pub(super) struct Body {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) id: u32,
-    /// It asks for entries of the function, not for this line.
-    pub(super) entry: bool,
+    /// What of it.
+    pub(super) asks: Asks,
+}
+
+/// What a breakpoint asks for at its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// The line that starts there.
+    Line,
+    /// Entries of the function.
+    Entry,
+    /// The return that it is.
+    Return,
 }
 
 impl Code {

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 use super::Stops;
+use super::objects::{TP_DEALLOC, TP_FLAGS, type_of};
 use crate::arch::entry;
 use crate::memory::{copy_out, get, put};
 use alloc::ffi::CString;
@@ -18,11 +19,24 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use rdb_protocol::Variable;
+pub use rdb_protocol::replay::Object;
 
 const EVAL_INPUT: u64 = 258;
 const FILE_INPUT: u64 = 257;
 /// Below the stack pointer: the red zone, and room for what a dispatch may have below it.
 const BELOW: u64 = 1024;
+
+/// Types whose objects are no more than their values.
+const PLAIN_TYPES: [&str; 6] = [
+    "PyLong_Type",
+    "PyBool_Type",
+    "PyFloat_Type",
+    "PyComplex_Type",
+    "PyUnicode_Type",
+    "PyBytes_Type",
+];
+/// Values of which there is one each.
+const PLAIN_VALUES: [&str; 3] = ["_Py_NoneStruct", "_Py_EllipsisObject", "_Py_NotImplementedStruct"];
 
 /// Lists a namespace: names, whether they are parameters, and reprs, separated by bytes that no repr contains unescaped. Names starting
 /// with `.` are the compiler's.
@@ -44,11 +58,23 @@ for k in list(d):
 r = '\\x1e'.join(r)
 ";
 
+/// A `PyThreadState` (0: that of the thread stood in), and a frame of its stack.
+pub type Place = (u64, u32);
+
 /// What an evaluation came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The value's repr; empty for a statement.
-    Value(String),
+    /// An expression's value.
+    Value {
+        /// Its repr; empty where an object is watched ([`Stops::watch_life`]): then only that is of interest.
+        text: String,
+        /// Which object it is; `None` for those that are only values: numbers, strings, bytes, `None` and the like.
+        object: Option<Object>,
+        /// It is the object watched, which was there before the evaluation.
+        same: bool,
+    },
+    /// A statement was executed.
+    Done,
     /// It raised; the traceback was printed to standard error. What is left to say where nothing was printed.
     Raised(String),
 }
@@ -69,6 +95,43 @@ impl Calls<'_> {
         six[..args.len()].copy_from_slice(args);
         // SAFETY: see the room's header.
         Ok(unsafe { entry::rdb_call_on(self.stack, function, six.as_ptr()) })
+    }
+
+    /// What ends the objects of all classes made in Python, which keep no free lists.
+    fn python_dealloc(&self) -> Result<u64, String> {
+        let metatype = self
+            .stops
+            .symbol("PyType_Type")
+            .ok_or("the interpreter does not export PyType_Type")?;
+        let class = self.call("PyObject_CallFunction", &[metatype, c"s(){}".as_ptr() as u64, c"_".as_ptr() as u64])?;
+        if class == 0 {
+            self.call("PyErr_Clear", &[])?;
+            return Err("no class can be made".to_string());
+        }
+        Ok(get(class + TP_DEALLOC))
+    }
+
+    /// What identifies a value that is more than its repr.
+    fn object(&self, value: u64) -> Option<Object> {
+        const HAVE_GC: u64 = 1 << 14;
+        /// A dictionary or weak references kept in front of the object.
+        const PRE_HEADER: u64 = 3 << 3;
+        let is_type = |name: &&str| self.stops.symbol(name) == Some(type_of(value));
+        let is_value = |name: &&str| self.stops.symbol(name) == Some(value);
+        if PLAIN_TYPES.iter().any(is_type) || PLAIN_VALUES.iter().any(is_value) {
+            return None;
+        }
+        let kind = type_of(value);
+        let flags: u64 = get(kind + TP_FLAGS);
+        let before = if flags & HAVE_GC != 0 { 16 } else { 0 } + if flags & PRE_HEADER != 0 { 16 } else { 0 };
+        let dealloc = get(kind + TP_DEALLOC);
+        let dealloc = if self.python_dealloc() == Ok(dealloc) { 0 } else { dealloc };
+        Some(Object {
+            address: value,
+            block: value - before,
+            dealloc,
+            dealloc_code: if dealloc == 0 { 0 } else { get(dealloc) },
+        })
     }
 
     fn text(&self, object: u64) -> Result<Option<String>, String> {
@@ -111,8 +174,12 @@ impl Calls<'_> {
         Ok(())
     }
 
-    fn frame(&self, n: u32) -> Result<u64, String> {
-        let thread = self.call("PyThreadState_Get", &[])?;
+    /// Frame `n` of a thread state; 0 is that of the thread stood in.
+    fn frame(&self, (thread, n): Place) -> Result<u64, String> {
+        let thread = match thread {
+            0 => self.call("PyThreadState_Get", &[])?,
+            thread => thread,
+        };
         let mut frame = self.call("PyThreadState_GetFrame", &[thread])?;
         for _ in 0..n {
             if frame == 0 {
@@ -194,12 +261,19 @@ fn quieten(stops: &mut Stops) -> Result<Calls<'_>, String> {
     Ok(Calls { stops, stack })
 }
 
-/// Evaluates an expression, or executes statements, in a frame. `discard` is called when what the program itself had buffered
+/// Evaluates an expression, or executes statements, in a frame, with some objects under names of their own. `discard` is called when what the program itself had buffered
 /// has been written.
 ///
 /// # Errors
 /// Why it could not even be tried.
-pub fn evaluate(stops: &mut Stops, source: &str, frame: u32, discard: &mut dyn FnMut()) -> Result<Outcome, String> {
+pub fn evaluate(
+    stops: &mut Stops,
+    source: &str,
+    frame: Place,
+    bound: &[(String, u64)],
+    discard: &mut dyn FnMut(),
+) -> Result<Outcome, String> {
+    let there = stops.is_there();
     let text = CString::new(source).map_err(|_| "the expression has a NUL in it")?;
     let py = prepare(stops)?;
     py.own_streams(discard)?;
@@ -210,6 +284,10 @@ pub fn evaluate(stops: &mut Stops, source: &str, frame: u32, discard: &mut dyn F
     // Some frames have none of their own (namedtuple's): who debugs wants them all the same.
     let builtins = py.call("PyImport_AddModule", &[c"builtins".as_ptr() as u64])?;
     py.call("PyDict_SetItemString", &[names, c"__builtins__".as_ptr() as u64, builtins])?;
+    for (name, object) in bound {
+        let name = CString::new(name.as_str()).map_err(|_| "a name has a NUL in it")?;
+        py.call("PyDict_SetItemString", &[names, name.as_ptr() as u64, *object])?;
+    }
     let mut code = py.compile(&text, EVAL_INPUT)?;
     let expression = code != 0;
     if !expression {
@@ -224,24 +302,31 @@ pub fn evaluate(stops: &mut Stops, source: &str, frame: u32, discard: &mut dyn F
     if value == 0 {
         return py.raised();
     }
-    let shown = if expression { py.call("PyObject_Repr", &[value])? } else { 0 };
-    if expression && shown == 0 {
+    if !expression {
+        py.flush()?;
+        return Ok(Outcome::Done);
+    }
+    let watched = py.stops.watched();
+    let same = there && py.stops.is_there() && watched == Some(value);
+    let object = py.object(value);
+    if watched.is_some() {
+        let text = String::new();
+        return Ok(Outcome::Value { text, object, same });
+    }
+    let shown = py.call("PyObject_Repr", &[value])?;
+    if shown == 0 {
         return py.raised();
     }
     py.flush()?;
-    let text = if expression {
-        py.text(shown)?.unwrap_or_default()
-    } else {
-        String::new()
-    };
-    Ok(Outcome::Value(text))
+    let text = py.text(shown)?.unwrap_or_default();
+    Ok(Outcome::Value { text, object, same })
 }
 
 /// The local variables of a frame.
 ///
 /// # Errors
 /// Why they could not be had.
-pub fn locals(stops: &mut Stops, frame: u32) -> Result<Vec<Variable>, String> {
+pub fn locals(stops: &mut Stops, frame: Place) -> Result<Vec<Variable>, String> {
     let source = CString::new(LIST).map_err(|e| e.to_string())?;
     let py = prepare(stops)?;
     let frame = py.frame(frame)?;

@@ -30,18 +30,49 @@ impl Stops {
     #[must_use]
     pub fn frames(&self, limit: usize) -> Vec<Frame> {
         let Some(stop) = self.stop else { return Vec::new() };
+        self.stack(stop.frame, limit)
+    }
+
+    /// The stack of the thread with this fs base, at most `limit` frames; empty where it executes no Python code.
+    #[must_use]
+    pub fn thread_frames(&self, fs: u64, limit: usize) -> Vec<Frame> {
+        let Some(thread) = self.thread_with(fs) else { return Vec::new() };
+        self.stack(self.innermost(thread), limit)
+    }
+
+    fn stack(&self, innermost: u64, limit: usize) -> Vec<Frame> {
         let layout = self.located.layout;
         let mut found = Vec::new();
-        let mut frame = stop.frame;
+        let mut frame = innermost;
         for _ in 0..MOST {
             if frame == 0 || found.len() == limit {
                 break;
             }
-            let unit = (frame == stop.frame).then_some(stop.unit);
+            let unit = self.stop.filter(|stop| stop.frame == frame).map(|stop| stop.unit);
             found.extend(self.describe(frame, unit));
             frame = get(frame + layout.frame_previous);
         }
         found
+    }
+
+    /// The innermost frame of a `PyThreadState`; 0 without one.
+    fn innermost(&self, thread: u64) -> u64 {
+        let layout = self.located.layout;
+        let holder = layout.thread_cframe.map_or(thread, |offset| get(thread + offset));
+        if holder == 0 { 0 } else { get(holder + layout.thread_frame) }
+    }
+
+    /// The `PyThreadState` of the thread with this fs base.
+    ///
+    /// Each thread state holds its thread's `pthread_self()`, which is the fs base. Where it lies is told by that of the thread stood
+    /// in.
+    #[must_use]
+    pub fn thread_with(&self, fs: u64) -> Option<u64> {
+        const WORDS: u64 = 64;
+        let here = self.thread_state()?;
+        let own = crate::arch::bases::fs_base();
+        let offset = (0..WORDS).map(|i| 8 * i).find(|i| get::<u64>(here + i) == own)?;
+        self.thread_states().into_iter().find(|&t| get::<u64>(t + offset) == fs)
     }
 
     /// A frame of the stack; `None` for those that do not (or not yet) execute Python code.
@@ -89,22 +120,25 @@ impl Stops {
     /// The `PyThreadState` that stands at the stop point.
     #[must_use]
     pub fn thread_state(&self) -> Option<u64> {
-        let (stop, layout) = (self.stop?, self.located.layout);
-        let runtime = self.symbol("_PyRuntime")?;
+        let stop = self.stop?;
+        self.thread_states().into_iter().find(|&t| self.innermost(t) == stop.frame)
+    }
+
+    fn thread_states(&self) -> Vec<u64> {
+        let layout = self.located.layout;
+        let Some(runtime) = self.symbol("_PyRuntime") else {
+            return Vec::new();
+        };
+        let mut all = Vec::new();
         let chain = |first: u64, next: u64| {
             core::iter::successors(Some(first), move |&x| Some(get(x + next)))
                 .take_while(|&x| x != 0)
                 .take(MOST)
         };
         for interpreter in chain(get(runtime + layout.runtime_interpreters), layout.interpreter_next) {
-            for thread in chain(get(interpreter + layout.interpreter_threads), layout.thread_next) {
-                let holder = layout.thread_cframe.map_or(thread, |offset| get(thread + offset));
-                if holder != 0 && get::<u64>(holder + layout.thread_frame) == stop.frame {
-                    return Some(thread);
-                }
-            }
+            all.extend(chain(get(interpreter + layout.interpreter_threads), layout.thread_next));
         }
-        None
+        all
     }
 
     /// The words that ask the evaluation loop to wait for other threads: address, size in bytes, bits. A throw-away process clears

@@ -69,6 +69,15 @@ impl Dispatch {
 }
 
 impl Located {
+    /// The interpreter's own variables: first address and the one behind the last.
+    pub(super) fn writable(&self) -> impl Iterator<Item = (u64, u64)> + use<> {
+        let segments = self.dispatch.elf.segments();
+        segments
+            .into_iter()
+            .filter(|s| s.writable)
+            .map(|s| (s.start.next_multiple_of(8), s.end))
+    }
+
     /// Finds what stop points need besides the table.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ pub mod evaluate;
 mod follow;
 mod frames;
 mod layout;
+mod life;
 mod lines;
 mod locate;
 mod objects;
@@ -44,6 +45,7 @@ mod v313;
 
 pub use follow::Followed;
 pub use layout::Breaker;
+pub use life::Boundaries;
 pub use locate::{Dispatch, Located, recognise, relocated};
 pub use stops::{Hook, Reason, Stop, Stops};
 pub use ticks::Ticks;

@@ -9,6 +9,8 @@ use alloc::vec::Vec;
 /// Longest string or bytes object believed.
 const LONGEST: u64 = 1 << 28;
 
+/// Where a type keeps what ends its objects.
+pub(super) const TP_DEALLOC: u64 = 48;
 /// Where a type keeps its flags.
 pub(super) const TP_FLAGS: u64 = 168;
 /// Flags of types whose objects may run Python code when they end: made in Python, or holding other objects.

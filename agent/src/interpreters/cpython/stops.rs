@@ -7,10 +7,11 @@
 #![allow(unsafe_code)]
 
 use super::breakpoints;
-use super::code::Code;
+use super::code::{Asks, Code};
 use super::follow::Following;
+use super::life::Life;
 use super::locate::Located;
-use super::objects::{ends_with_code, is_instance, small_integer, type_of};
+use super::objects::{TP_DEALLOC, ends_with_code, is_instance, small_integer, type_of};
 use super::rules::{LineStart, Unit, line_event};
 use super::sources::Sources;
 use super::stubs::{DEALLOC, Mark, Stubs};
@@ -65,6 +66,8 @@ pub struct Stop {
     pub second_half: bool,
     /// The program's registers.
     pub registers: Registers,
+    /// The thread that stood at the stop point before, where that is another one.
+    pub switched_from: Option<u32>,
 }
 
 /// Stop points of one interpreter in this process.
@@ -82,8 +85,14 @@ pub struct Stops {
     pub(super) seen: Sources,
     breakpoints: Vec<Breakpoint>,
     pub(super) following: Option<Following>,
+    pub(super) life: Option<Life>,
     /// The hook wants to know of each stop point that is the followed activation's own.
     pub(super) stops_at_own: bool,
+    /// The thread that runs, and the one that stood at the last stop point.
+    running: u32,
+    stood: u32,
+    /// Times at which breakpoints stand, ascending.
+    times: Vec<u64>,
     goal: Option<u64>,
     /// What [`Stops::time`] is when `remaining` reaches zero.
     limit: u64,
@@ -123,7 +132,6 @@ impl Stops {
     /// # Errors
     /// Why that cannot be done. The ticks must then be patched in again.
     pub fn install(located: Located, ticks: &Ticks, places: Places, hook: Hook) -> Result<&'static mut Self, Unsupported> {
-        const TP_DEALLOC: u64 = 48;
         let dealloc_slot = located.code_type + TP_DEALLOC;
         let dealloc_original = get(dealloc_slot);
         let traps = Traps::new(&located)?;
@@ -144,7 +152,11 @@ impl Stops {
             seen: Sources::default(),
             breakpoints: Vec::new(),
             following: None,
+            life: None,
             stops_at_own: false,
+            running: 0,
+            stood: 0,
+            times: Vec::new(),
             goal: None,
             limit: FAR,
             alive: false,
@@ -234,13 +246,22 @@ impl Stops {
 
     pub(super) fn rearm(&mut self, time: u64) {
         let goal = self.goal.filter(|&goal| self.alive && goal > time);
-        self.limit = goal.unwrap_or(time + FAR);
+        // The first stop point after a switch of threads is looked at.
+        let glance = (self.running != self.stood && self.alive).then_some(time + 1);
+        let mark = self
+            .times
+            .get(self.times.partition_point(|&t| t <= time))
+            .copied()
+            .filter(|_| self.alive);
+        self.limit = [goal, glance, mark].into_iter().flatten().min().unwrap_or(time + FAR);
         self.stubs.data().remaining = self.limit - time;
     }
 
     /// Replaces the breakpoints. The hook is called at each hit.
     pub fn set_breakpoints(&mut self, breakpoints: &[Breakpoint]) {
         self.breakpoints = breakpoints.to_vec();
+        self.times = breakpoints::times(breakpoints);
+        self.rearm(self.time());
         for code in self.codes.values_mut() {
             let before: Vec<usize> = code.marks.iter().map(|m| m.0).collect();
             code.marks = breakpoints::marks(&self.breakpoints, code);
@@ -325,6 +346,9 @@ impl Stops {
             self.forget(registers[7]);
             return self.dealloc_original;
         }
+        if what > DEALLOC {
+            return self.life_event(what);
+        }
         let op = what.to_le_bytes()[0];
         let onward = self.stubs.onward[usize::from(op)];
         if self.unchecked > 0 && !self.check(op, &registers) {
@@ -358,10 +382,13 @@ impl Stops {
     pub(super) fn pass(&mut self, stop: Stop) {
         let data = self.stubs.data();
         data.remaining -= 1;
-        let goal = data.remaining == 0;
+        let reached = data.remaining == 0;
+        let goal = reached && self.goal == Some(self.limit);
+        let switched_from = (self.running != self.stood).then(|| core::mem::replace(&mut self.stood, self.running));
+        let stop = Stop { switched_from, ..stop };
         let breakpoints = self.hits(&stop);
         let own = self.note_own(&stop, self.time(), !goal);
-        if goal {
+        if reached {
             self.rearm(self.limit);
         }
         let own = own && self.stops_at_own;
@@ -372,11 +399,33 @@ impl Stops {
         }
     }
 
+    /// The thread that runs.
+    #[must_use]
+    pub fn running(&self) -> u32 {
+        self.running
+    }
+
+    /// Another thread runs from now on.
+    pub fn run_thread(&mut self, thread: u32) {
+        self.running = thread;
+        self.rearm(self.time());
+    }
+
     fn hits(&self, stop: &Stop) -> Vec<u32> {
+        let mut ids = self.line_hits(stop);
+        if let Some(left) = stop.switched_from {
+            ids.extend(breakpoints::switches(&self.breakpoints, left, self.stood));
+        }
+        ids.extend(breakpoints::at_time(&self.breakpoints, self.time()));
+        ids.sort_unstable();
+        ids
+    }
+
+    fn line_hits(&self, stop: &Stop) -> Vec<u32> {
         let Some(code) = self
             .codes
             .get(&stop.code)
-            .filter(|code| stop.kind == StopKind::Line && !code.marks.is_empty())
+            .filter(|code| matches!(stop.kind, StopKind::Line | StopKind::Return) && !code.marks.is_empty())
         else {
             return Vec::new();
         };
@@ -384,10 +433,11 @@ impl Stops {
         let entered = self
             .previous(stop.frame, code)
             .is_some_and(|p| (code.entry..stop.unit).contains(&p));
-        let here = code
-            .marks
-            .iter()
-            .filter(|m| m.0 == stop.unit && (!m.1.entry || entered || stop.second_half));
+        let here = code.marks.iter().filter(|m| m.0 == stop.unit).filter(|m| match m.1.asks {
+            Asks::Line => stop.kind == StopKind::Line,
+            Asks::Entry => stop.kind == StopKind::Line && (entered || stop.second_half),
+            Asks::Return => stop.kind == StopKind::Return,
+        });
         let mut ids: Vec<u32> = here.map(|m| m.1.id).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -428,6 +478,7 @@ impl Stops {
                 instruction,
                 second_half,
                 registers: [0; 16],
+                switched_from: None,
             })
         };
         let mut previous = self.previous(frame, code);

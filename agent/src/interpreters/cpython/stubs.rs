@@ -203,10 +203,12 @@ impl Stubs {
 
     /// To the slow path, as `what`.
     fn go_slow(&mut self, what: u64) {
-        self.code.bytes(&[0x48, 0xc7, 0x05]);
-        self.code.relative(offset(core::mem::offset_of!(Data, opcode)), 4);
-        self.code.bytes(&what.to_le_bytes()[..4]);
-        self.code.jump(self.slow);
+        leave_slowly(&mut self.code, self.slow, what);
+    }
+
+    /// As [`Self::go_slow`], from code emitted elsewhere.
+    pub(super) fn go_slow_from(&self, code: &mut Emitter, what: u64) {
+        leave_slowly(code, self.slow, what);
     }
 
     fn emit_slow(&mut self, slow: Slow) {
@@ -375,6 +377,13 @@ impl Stubs {
             self.onward[usize::from(op)] = go;
         }
     }
+}
+
+fn leave_slowly(code: &mut Emitter, slow: u64, what: u64) {
+    code.bytes(&[0x48, 0xc7, 0x05]); // mov qword [opcode], what
+    code.relative(offset(core::mem::offset_of!(Data, opcode)), 4);
+    code.bytes(&what.to_le_bytes()[..4]);
+    code.jump(slow);
 }
 
 const fn offset(offset: usize) -> u64 {

@@ -40,6 +40,8 @@ enum At {
     Initialize,
     /// Its return, or `Py_RunMain`.
     Alive,
+    /// The `tp_dealloc` of an object whose life is watched, which begins with this.
+    Dealloc(Displaced),
     /// `Py_FinalizeEx`; or `Py_Exit`, which in 3.13 finalizes without calling it.
     Finalize,
 }
@@ -49,6 +51,8 @@ enum At {
 enum Displaced {
     Push { register: u8, length: u64 },
     Move { from: u8, to: u8, length: u64 },
+    Load { from: u8, to: u8, offset: i8, length: u64 },
+    Jump { distance: u64 },
     Nothing { length: u64 },
 }
 
@@ -84,11 +88,20 @@ impl Traps {
         });
     }
 
+    /// Notices each entry of a `tp_dealloc`, from now on; false where that cannot be done.
+    pub(super) fn add_dealloc(&mut self, address: u64) -> bool {
+        let Some(displaced) = Displaced::at(address) else { return false };
+        self.add(address, At::Dealloc(displaced));
+        patch(address, &[INT3])
+    }
+
     /// Puts all in, or takes all out.
     pub(super) fn set(&self, on: bool) -> bool {
+        // What is watched in a throw-away process is watched while it evaluates, too.
         let failed = self
             .0
             .iter()
+            .filter(|e| on || !matches!(e.at, At::Dealloc(_)))
             .filter(|e| !patch(e.address, &[if on { INT3 } else { e.original }]))
             .count();
         failed == 0
@@ -116,6 +129,16 @@ impl Displaced {
                 register: byte & 7 | 8,
                 length: 2,
             },
+            // With no SIB byte, and a displacement of 8 bits.
+            [rex @ 0x48..=0x4d, 0x8b, modrm @ 0x40..=0x7f, offset] if rex & 2 == 0 && modrm & 7 != 4 => Self::Load {
+                from: modrm & 7 | (rex & 1) << 3,
+                to: modrm >> 3 & 7 | (rex & 4) << 1,
+                offset: offset.cast_signed(),
+                length: 4,
+            },
+            [0xe9, ..] => Self::Jump {
+                distance: i64::from(get::<i32>(address + 1)).cast_unsigned().wrapping_add(5),
+            },
             [rex @ 0x48..=0x4d, 0x89, modrm @ 0xc0..=0xff, _] if rex & 2 == 0 => Self::Move {
                 from: modrm >> 3 & 7 | (rex & 4) << 1,
                 to: modrm & 7 | (rex & 1) << 3,
@@ -125,11 +148,16 @@ impl Displaced {
         })
     }
 
-    /// Carries the instruction out; returns its length.
+    /// Carries the instruction out; returns how far on the next one is.
     fn carry_out(self, registers: &mut Registers) -> u64 {
         const RSP: usize = 4;
         match self {
             Self::Nothing { length } => length,
+            Self::Jump { distance } => distance,
+            Self::Load { from, to, offset, length } => {
+                registers[usize::from(to)] = get(registers[usize::from(from)].wrapping_add_signed(offset.into()));
+                length
+            }
             Self::Push { register, length } => {
                 let value = registers[usize::from(register)];
                 registers[RSP] -= 8;
@@ -155,7 +183,11 @@ impl Stops {
         match entry.at {
             At::Traceback(displaced) => {
                 self.traceback(registers);
-                *rip = address + displaced.carry_out(registers);
+                *rip = address.wrapping_add(displaced.carry_out(registers));
+            }
+            At::Dealloc(displaced) => {
+                self.ending(registers);
+                *rip = address.wrapping_add(displaced.carry_out(registers));
             }
             At::Initialize => {
                 self.traps.remove(address);
@@ -204,6 +236,7 @@ impl Stops {
                 instruction: None,
                 second_half: false,
                 registers: *registers,
+                switched_from: None,
             };
             self.pass(stop);
         }

@@ -1,0 +1,54 @@
+//! Numbers and names.
+
+pub(super) fn number<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("expected {what}, not '{text}'"))
+}
+
+pub(super) fn count(rest: &str) -> Result<u64, String> {
+    match rest {
+        "" => Ok(1),
+        _ => number(rest, "a number of stop points").and_then(|n| {
+            if n == 0 {
+                Err("the number of stop points must be at least 1".into())
+            } else {
+                Ok(n)
+            }
+        }),
+    }
+}
+
+pub(super) fn is_name(text: &str) -> bool {
+    let usual = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    text.chars().all(usual) && text.chars().next().is_some_and(char::is_alphabetic)
+}
+
+pub(super) fn name_of(rest: &str) -> Result<String, String> {
+    if is_name(rest) && rest != "start" && rest != "end" {
+        Ok(rest.to_owned())
+    } else {
+        Err(format!(
+            "expected a name of letters, digits, _ and -, beginning with a letter and not start or end, not '{rest}'"
+        ))
+    }
+}
+
+pub(super) fn optional(rest: &str) -> Result<Option<u32>, String> {
+    match rest {
+        "" => Ok(None),
+        _ => number(rest, "a breakpoint number").map(Some),
+    }
+}
+
+pub(super) fn frames(rest: &str) -> Result<u32, String> {
+    match rest {
+        "" => Ok(1),
+        _ => number(rest, "a number of frames"),
+    }
+}
+
+pub(super) fn thread(rest: &str) -> Result<Option<u32>, String> {
+    match rest {
+        "" => Ok(None),
+        _ => number(rest, "a thread number").map(Some),
+    }
+}

@@ -1,0 +1,253 @@
+//! A line to a command.
+
+mod arguments;
+mod breaks;
+mod info;
+mod places;
+#[cfg(test)]
+mod tests;
+
+use super::names;
+use arguments::{count, frames, name_of, number, optional, thread};
+use breaks::{breakpoint, condition, ignore};
+pub use info::InfoTopic;
+use info::info;
+pub(super) use places::range;
+pub use places::{ListRange, odd};
+use places::{place, target};
+use rdb_protocol::client::{Change, Target};
+use rdb_protocol::{BreakpointPlace, Direction};
+
+/// A command, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// By stop points.
+    Step {
+        /// How many.
+        count: u64,
+        /// Which way.
+        direction: Direction,
+    },
+    /// By stop points of the frame stood in.
+    Next {
+        /// How many.
+        count: u64,
+        /// Which way.
+        direction: Direction,
+    },
+    /// Out of the frame stood in.
+    Finish {
+        /// Which way.
+        direction: Direction,
+    },
+    /// To a place in the frame stood in.
+    Until {
+        /// Where.
+        place: BreakpointPlace,
+        /// Which way.
+        direction: Direction,
+    },
+    /// To a breakpoint hit.
+    Continue {
+        /// Which way.
+        direction: Direction,
+    },
+    /// To where a thread, or another than the one stood in, runs.
+    Switch {
+        /// Which.
+        thread: Option<u32>,
+        /// Which way.
+        direction: Direction,
+    },
+    /// What was printed, at most so many lines.
+    Output(u32),
+    /// Look at a thread's stack.
+    Thread(Option<u32>),
+    /// To a time.
+    Go(Target),
+    /// To a bookmark.
+    GoMark(String),
+    /// To where we stood before the last move.
+    Undo,
+    /// Set a bookmark.
+    Mark(String),
+    /// Remove one.
+    Unmark(String),
+    /// Where are we?
+    When,
+    /// Set a breakpoint.
+    Break {
+        /// Where.
+        place: BreakpointPlace,
+        /// What must hold there.
+        condition: Option<String>,
+        /// Whether it goes when it is hit.
+        temporary: bool,
+    },
+    /// Change one breakpoint, or all.
+    Change(Option<u32>, Change),
+    /// Delete one or all.
+    Delete(Option<u32>),
+    /// Evaluate.
+    Print(String),
+    /// The stack.
+    Backtrace,
+    /// Source lines.
+    List(ListRange),
+    /// Local variables.
+    Locals,
+    /// Parameters.
+    Args,
+    /// Select a frame.
+    Frame(FrameChoice),
+    /// Lists and facts; what they are restricted to.
+    Info(InfoTopic, String),
+    /// Help, on one command or all.
+    Help(Option<String>),
+    /// Leave.
+    Quit,
+}
+
+/// Lines of output shown unless asked for more.
+const LINES: u32 = 200;
+
+/// Which frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameChoice {
+    /// The one selected.
+    Same,
+    /// So many callers outward.
+    Up(u32),
+    /// So many back inward.
+    Down(u32),
+    /// By its number, 0 the innermost.
+    Number(u32),
+}
+
+/// Understands a line; `None` for an empty one or a comment.
+///
+/// # Errors
+/// One line on what is wrong with it.
+pub fn parse(line: &str) -> Result<Option<Command>, String> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
+    if let Some(code) = line.strip_prefix('!') {
+        return print(code).map(Some);
+    }
+    if line.starts_with("print(") {
+        return print(line).map(Some);
+    }
+    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let rest = rest.trim();
+    let Some(name) = names::find(word) else {
+        return Err(names::unknown(word));
+    };
+    let command = match name.name {
+        "step" => Command::Step {
+            count: count(rest)?,
+            direction: Direction::Forward,
+        },
+        "bstep" => Command::Step {
+            count: count(rest)?,
+            direction: Direction::Backward,
+        },
+        "next" => Command::Next {
+            count: count(rest)?,
+            direction: Direction::Forward,
+        },
+        "bnext" => Command::Next {
+            count: count(rest)?,
+            direction: Direction::Backward,
+        },
+        "finish" => bare(
+            word,
+            rest,
+            Command::Finish {
+                direction: Direction::Forward,
+            },
+        )?,
+        "bfinish" => bare(
+            word,
+            rest,
+            Command::Finish {
+                direction: Direction::Backward,
+            },
+        )?,
+        "until" => Command::Until {
+            place: place(rest)?,
+            direction: Direction::Forward,
+        },
+        "buntil" => Command::Until {
+            place: place(rest)?,
+            direction: Direction::Backward,
+        },
+        "continue" => bare(
+            word,
+            rest,
+            Command::Continue {
+                direction: Direction::Forward,
+            },
+        )?,
+        "bcontinue" => bare(
+            word,
+            rest,
+            Command::Continue {
+                direction: Direction::Backward,
+            },
+        )?,
+        "nthread" => Command::Switch {
+            thread: thread(rest)?,
+            direction: Direction::Forward,
+        },
+        "bthread" => Command::Switch {
+            thread: thread(rest)?,
+            direction: Direction::Backward,
+        },
+        "output" if rest.is_empty() => Command::Output(LINES),
+        "output" => Command::Output(number(rest, "a number of lines")?),
+        "thread" => Command::Thread(thread(rest)?),
+        "go" => target(rest)?,
+        "when" => bare(word, rest, Command::When)?,
+        "undo" => bare(word, rest, Command::Undo)?,
+        "mark" => Command::Mark(name_of(rest)?),
+        "unmark" => Command::Unmark(name_of(rest)?),
+        "break" => breakpoint(rest, false)?,
+        "tbreak" => breakpoint(rest, true)?,
+        "condition" => condition(rest)?,
+        "ignore" => ignore(rest)?,
+        "enable" => Command::Change(optional(rest)?, Change::Enabled(true)),
+        "disable" => Command::Change(optional(rest)?, Change::Enabled(false)),
+        "delete" => Command::Delete(optional(rest)?),
+        "print" => print(rest)?,
+        "backtrace" => bare(word, rest, Command::Backtrace)?,
+        "list" => Command::List(range(rest)?),
+        "locals" => bare(word, rest, Command::Locals)?,
+        "args" => bare(word, rest, Command::Args)?,
+        "up" => Command::Frame(FrameChoice::Up(frames(rest)?)),
+        "down" => Command::Frame(FrameChoice::Down(frames(rest)?)),
+        "frame" if rest.is_empty() => Command::Frame(FrameChoice::Same),
+        "frame" => Command::Frame(FrameChoice::Number(number(rest, "a frame number")?)),
+        "info" => info(rest)?,
+        "help" => Command::Help(Some(rest.to_owned()).filter(|r| !r.is_empty())),
+        "quit" => bare(word, rest, Command::Quit)?,
+        _ => return Err(names::unknown(word)),
+    };
+    Ok(Some(command))
+}
+
+fn bare(word: &str, rest: &str, command: Command) -> Result<Command, String> {
+    if rest.is_empty() {
+        Ok(command)
+    } else {
+        Err(format!("{word} takes no argument, and '{rest}' was given"))
+    }
+}
+
+fn print(code: &str) -> Result<Command, String> {
+    match code.trim() {
+        "" => Err("expected an expression or statement after print".into()),
+        code => Ok(Command::Print(code.to_owned())),
+    }
+}

@@ -1,0 +1,154 @@
+//! Lines that are commands, and lines that are not.
+
+use super::*;
+use rdb_protocol::Time;
+
+fn one(line: &str) -> Command {
+    parse(line).unwrap().unwrap()
+}
+
+fn error(line: &str) -> String {
+    parse(line).unwrap_err()
+}
+
+#[test]
+fn moves() {
+    let step = |count, direction| Command::Step { count, direction };
+    assert_eq!(one("s"), step(1, Direction::Forward));
+    assert_eq!(one("  step   12 "), step(12, Direction::Forward));
+    assert_eq!(one("reverse-step 2"), step(2, Direction::Backward));
+    assert_eq!(one("bs"), one("bstep"));
+    assert_eq!(
+        one("c"),
+        Command::Continue {
+            direction: Direction::Forward
+        }
+    );
+    assert_eq!(
+        one("reverse-continue"),
+        Command::Continue {
+            direction: Direction::Backward
+        }
+    );
+    assert_eq!(error("step x"), "expected a number of stop points, not 'x'");
+    assert_eq!(error("step 0"), "the number of stop points must be at least 1");
+    let next = |count, direction| Command::Next { count, direction };
+    assert_eq!((one("n"), one("bn 3")), (next(1, Direction::Forward), next(3, Direction::Backward)));
+    assert_eq!(one("reverse-next"), one("bnext"));
+    assert_eq!(one("reverse-finish"), one("bfinish"));
+    assert_eq!(error("until"), "Empty breakpoint name");
+    assert_eq!(error("c 3"), "c takes no argument, and '3' was given");
+}
+
+#[test]
+fn jumps() {
+    for (line, target) in [
+        ("go 17", Target::Time(Time(17))),
+        ("go start", Target::Start),
+        ("go end", Target::End),
+        ("go 50%", Target::Permille(500)),
+        ("go 0.55%", Target::Permille(5)),
+        ("go 100 %", Target::Permille(1000)),
+    ] {
+        assert_eq!(one(line), Command::Go(target), "{line}");
+    }
+    assert_eq!(one("go"), Command::When);
+    for bad in ["go 101%", "go -1", "go 5.%", "go %", "go a b", "go 1.x%", "go 99999%"] {
+        assert_eq!(
+            error(bad),
+            format!("expected a time, start, end, a percentage or a bookmark, not '{}'", &bad[3..])
+        );
+    }
+    assert_eq!(one("go home"), Command::GoMark("home".into()));
+    assert_eq!(one("mark before-it"), Command::Mark("before-it".into()));
+    assert!(error("mark end").contains("not start or end") && error("mark").contains("expected a name"));
+}
+
+#[test]
+fn breakpoints() {
+    let at = |place| Command::Break {
+        place,
+        condition: None,
+        temporary: false,
+    };
+    let line = |file: &str, line| at(BreakpointPlace::Line { file: file.into(), line });
+    let function = |name: &str| at(BreakpointPlace::Function { name: name.into() });
+    assert_eq!(one("b 7"), line("", 7));
+    assert_eq!(one("break :7"), line("", 7));
+    assert_eq!(one("b x.py:7"), line("x.py", 7));
+    assert_eq!(one("b a:b/x.py:7"), line("a:b/x.py", 7));
+    assert_eq!(one("b f"), function("f"));
+    assert_eq!(one("b C.f()"), function("C.f"));
+    assert_eq!(error("b"), "Empty breakpoint name");
+    assert_eq!(error("b ()"), "Empty breakpoint name");
+    assert_eq!(error("b x.py:"), "expected a line number after colon");
+    assert_eq!(error("b x.py:f"), "expected a line number after colon");
+    assert_eq!(error("b x.py:0"), "lines count from 1");
+    assert_eq!(error("b 99999999999"), "'99999999999' is no line number");
+    let odd = |line: &str| {
+        if let Command::Break { place, .. } = one(line) {
+            super::odd(&place)
+        } else {
+            None
+        }
+    };
+    assert_eq!(odd("b f.<locals>.<lambda>"), None);
+    assert!(odd("b x.py").unwrap().contains("x.py:LINE"));
+    assert!(odd("b f(x)").is_some());
+    assert_eq!(one("del 3"), Command::Delete(Some(3)));
+    assert_eq!(one("delete"), Command::Delete(None));
+    assert_eq!(error("delete all"), "expected a breakpoint number, not 'all'");
+    let conditional = Command::Break {
+        place: BreakpointPlace::Function { name: "f".into() },
+        condition: Some("x if y else z".into()),
+        temporary: true,
+    };
+    assert_eq!(one("tbreak f if  x if y else z"), conditional);
+    assert_eq!(error("b f if "), "expected a condition after if");
+    assert_eq!(
+        one("condition 2 a b"),
+        Command::Change(Some(2), Change::Condition(Some("a b".into())))
+    );
+    assert_eq!(one("condition 2"), Command::Change(Some(2), Change::Condition(None)));
+    assert_eq!(one("ignore 2 30"), Command::Change(Some(2), Change::Ignore(30)));
+    assert_eq!(error("ignore 2"), "expected a number of hits, not ''");
+    assert_eq!(one("disable"), Command::Change(None, Change::Enabled(false)));
+    assert_eq!(one("enable 3"), Command::Change(Some(3), Change::Enabled(true)));
+}
+
+#[test]
+fn code_is_taken_verbatim() {
+    for (line, code) in [
+        ("p x  #  y", "x  #  y"),
+        ("!x = 1; y", "x = 1; y"),
+        ("print (1, 2)", "(1, 2)"),
+        ("print(1, 2)", "print(1, 2)"),
+        ("! a", "a"),
+    ] {
+        assert_eq!(one(line), Command::Print(code.into()));
+    }
+    assert_eq!(error("p"), "expected an expression or statement after print");
+}
+
+#[test]
+fn the_rest() {
+    assert_eq!(one("l"), Command::List(ListRange::Here));
+    assert_eq!(one("l 9"), Command::List(ListRange::Around(None, 9)));
+    assert_eq!(one("l x.py:9"), Command::List(ListRange::Around(Some("x.py".into()), 9)));
+    assert_eq!(one("list 3, 9"), Command::List(ListRange::Lines(3, 9)));
+    assert_eq!(error("list 9,3"), "the first line, 9, comes after the last, 3");
+    assert_eq!(error("list x"), "expected a line number, not 'x'");
+    assert_eq!(one("info b"), Command::Info(InfoTopic::Breakpoints, String::new()));
+    assert_eq!(one("info f tot"), Command::Info(InfoTopic::Functions, "tot".into()));
+    assert!(error("info").starts_with("expected breakpoints, checkpoints, functions"));
+    assert_eq!(error("info trace x"), "info trace takes no argument, and 'x' was given");
+    assert_eq!(one("up"), Command::Frame(FrameChoice::Up(1)));
+    assert_eq!(one("down 2"), Command::Frame(FrameChoice::Down(2)));
+    assert_eq!(one("f 3"), Command::Frame(FrameChoice::Number(3)));
+    assert_eq!(one("frame"), Command::Frame(FrameChoice::Same));
+    assert_eq!(one("help bc"), Command::Help(Some("bc".into())));
+    assert_eq!(one("q"), Command::Quit);
+    assert_eq!(parse("   "), Ok(None));
+    assert_eq!(parse("# note"), Ok(None));
+    assert_eq!(error("x"), "unknown command 'x'; try help");
+}
