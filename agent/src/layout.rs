@@ -46,5 +46,7 @@ pub const STUBS_SIZE: u64 = 1 << 20;
 pub const STOP_STACK: u64 = 0x6E10_0000_0000;
 /// Its size, in bytes.
 pub const STOP_STACK_SIZE: u64 = 1 << 20;
+/// What processes that share memory tell each other, a page.
+pub const GROUP: u64 = 0x6E20_0000_0000;
 /// End of the agent's addresses.
 pub const AGENT_END: u64 = 0x7000_0000_0000;

@@ -24,6 +24,10 @@ pub fn own(agent: &mut Agent, context: &mut Context, number: u64, a: &[u64; 6]) 
         nr::SET_ROBUST_LIST if a[1] != 24 => -errno::EINVAL,
         nr::SET_ROBUST_LIST => {
             agent.thread().robust_list = a[0];
+            if agent.mode == Mode::Record {
+                // For other processes' sake: a thread that is killed cannot release its mutexes itself.
+                sys::raw(number, *a);
+            }
             0
         }
         nr::ARCH_PRCTL => match a[0] {

@@ -8,8 +8,11 @@ use crate::arch::entry;
 use crate::diag::{self, say};
 use crate::record::Recorder;
 use crate::record::exec::{self, Request};
-use crate::record::log::{self, Log};
+use crate::record::log::{self, Log, Settings};
 use crate::record::snapshot::Snapshots;
+use crate::record::tree::Tree;
+use crate::replay::events::Events;
+use crate::replay::lineage::{self, Lineage};
 use crate::replay::{self, Purpose, Replay};
 use crate::state::{self, Agent, Mode};
 use crate::sys;
@@ -19,12 +22,13 @@ use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
-use rdb_trace::Kind;
 use rdb_trace::event::Fixed;
+use rdb_trace::{Kind, Origin};
 
 /// Exit status when the program could not even be started.
 const FAILED: u32 = 125;
-const USAGE: &str = "usage: record TRACE STORE EVERY SIZE -- PROGRAM ARG0 [ARG...] | replay TRACE FD | verify TRACE [stops]";
+const USAGE: &str =
+    "usage: record TRACE STORE EVERY SIZE STREAM PARENT follow|alone -- PROGRAM ARG0 [ARG...] | replay TRACE FD | verify TRACE [stops]";
 
 /// What the kernel gave the agent.
 struct Given {
@@ -103,6 +107,7 @@ fn set_up(mode: Mode) -> &'static mut Agent {
         .tid
         .store(sys::raw(sys::nr::GETTID, [0; 6]).cast_unsigned(), Ordering::SeqCst);
     signals::handlers::install();
+    agent.cpu.probe();
     agent
 }
 
@@ -116,12 +121,19 @@ fn intercept() {
 
 fn record(given: &Given) -> ! {
     let a = &given.args;
-    if a.len() < 9 || a[6] != b"--" {
+    if a.len() < 12 || a[9] != b"--" {
         say!("{USAGE}");
         sys::exit_group(2);
     }
-    let every = number(&a[4]).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-    let limit = number(&a[5]).filter(|n| *n > 0).unwrap_or(u64::MAX);
+    let small = |i: usize| number(&a[i]).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    let every = small(4);
+    let tree = Tree::new(&a[2], &a[3], small(6), a[8] == b"follow");
+    let origin = Origin {
+        stream: tree.stream,
+        pid: sys::pid() as u32,
+        parent: small(7),
+        forked: 0,
+    };
     const F_GETFD: u64 = 1;
     // Closed at the start, it may become a file of the program's.
     let there = sys::fcntl(2, F_GETFD, 0) >= 0;
@@ -130,24 +142,42 @@ fn record(given: &Given) -> ! {
     let agent = set_up(Mode::Record);
     agent.auxv.clone_from(&given.auxv);
     let mut request = Request {
-        path: a[7].clone(),
-        args: a[8..].to_vec(),
+        path: a[10].clone(),
+        args: a[11..].to_vec(),
         env: given.env.clone(),
     };
-    let shown = alloc::string::String::from_utf8_lossy(&a[7]).into_owned();
+    let shown = alloc::string::String::from_utf8_lossy(&a[10]).into_owned();
     let fd = exec::resolve(&mut request).unwrap_or_else(|e| {
         say!("cannot run {shown} (error {e})");
         sys::exit_group(if e == sys::errno::ENOENT { 127 } else { 126 })
     });
-    let path = CString::new([&a[2][..], b"/events"].concat()).unwrap_or_default();
-    let log = Log::create(&path, every, limit, &intercept::cpu_here()).unwrap_or_else(|e| {
+    let folder = tree.folder(tree.stream);
+    let path = CString::new([&folder[..], b"/events"].concat()).unwrap_or_default();
+    // The first process's folder was made by whoever started us.
+    let made = tree.stream == 0 || tree.make_files(tree.stream);
+    let settings = Settings {
+        verify_every: every,
+        limit: number(&a[5]).filter(|n| *n > 0).unwrap_or(u64::MAX),
+        cpu: intercept::cpu_here(),
+    };
+    let created = if made {
+        Log::create(&path, &origin, &settings)
+    } else {
+        Err(sys::errno::EACCES)
+    };
+    let log = created.unwrap_or_else(|e| {
+        if tree.stream != 0 {
+            say!("process {} is not recorded (error {e}); it goes on", origin.pid);
+            execute(&request);
+        }
         say!(
             "cannot create the trace in {} (error {e})",
             alloc::string::String::from_utf8_lossy(&a[2])
         );
         sys::exit_group(FAILED)
     });
-    agent.recorder = Some(Box::new(Recorder::new(log, Snapshots::new(&a[2], &a[3]), u64::from(every))));
+    let snapshots = Snapshots::new(&folder, &a[3]);
+    agent.recorder = Some(Box::new(Recorder::new(log, snapshots, tree, u64::from(every))));
     let (mask, ignored) = inherited_signals();
     set_signals(agent, mask, ignored);
     let args = [mask, ignored, 0, 0, 0, 0];
@@ -179,6 +209,19 @@ fn record(given: &Given) -> ! {
     }
 }
 
+/// Executes a program that cannot be recorded. Returns when it cannot be executed either.
+fn execute(request: &Request) {
+    let string = |b: &Vec<u8>| CString::new(b.clone()).unwrap_or_default();
+    let strings = |all: &Vec<Vec<u8>>| -> Vec<CString> { all.iter().map(string).collect() };
+    let pointers = |all: &[CString]| -> Vec<u64> { all.iter().map(|s| s.as_ptr() as u64).chain([0]).collect() };
+    let (path, args, env) = (string(&request.path), strings(&request.args), strings(&request.env));
+    let (argv, envp) = (pointers(&args), pointers(&env));
+    sys::raw_agent_pointers(
+        sys::nr::EXECVE,
+        [path.as_ptr() as u64, argv.as_ptr() as u64, envp.as_ptr() as u64, 0, 0, 0],
+    );
+}
+
 /// What execve(2) lets a program inherit: the mask, and which signals are ignored (bit `n-1` for signal `n`).
 fn inherited_signals() -> (u64, u64) {
     let mut ignored = 0;
@@ -203,19 +246,31 @@ fn set_signals(agent: &mut Agent, mask: u64, ignored: u64) {
 
 fn open_trace(directory: &[u8], purpose: Purpose) -> &'static mut Agent {
     let agent = set_up(Mode::Replay);
-    let opened = replay::open::log(directory);
-    let (reader, problem) = match opened {
-        Ok((header, reader)) => {
-            if !header.cpu.trapped {
+    let (lineage, problem) = match lineage::open(directory) {
+        Ok(lineage) => {
+            if !lineage.cpu.trapped {
+                // What was rewritten then is rewritten now; what was not asked the CPU and does so again.
                 intercept::leave_cpuid();
+                agent.cpu.untrapped = true;
             }
-            (reader, replay::open::check_cpu(&header.cpu, &intercept::cpu_here()).err())
+            let problem = replay::open::check_cpu(&lineage.cpu, &intercept::cpu_here()).err();
+            (lineage, problem)
         }
-        Err(text) => (replay::events::Events::none(), Some(text)),
+        Err(text) => (
+            Lineage {
+                directory: directory.to_vec(),
+                reader: Events::none(),
+                branches: Vec::new(),
+                cpu: rdb_trace::Cpu::default(),
+            },
+            Some(text),
+        ),
     };
     agent.replay = Some(Box::new(Replay {
-        directory: directory.to_vec(),
-        reader,
+        directory: lineage.directory,
+        reader: lineage.reader,
+        branches: lineage.branches,
+        before: 0,
         purpose,
         running: crate::orders::Running::default(),
         goal_event: u64::MAX,
@@ -240,6 +295,9 @@ fn enter(agent: &'static mut Agent) -> ! {
     set_signals(agent, event.fixed.args[0], event.fixed.args[1]);
     let (entry, sp) = replay::apply::image(agent, &event);
     agent.replay().reader.pass();
+    if let Ok(Some(next)) = agent.replay().reader.peek() {
+        replay::schedule::rewrite_cpuid(agent, &next.fixed);
+    }
     crate::orders::at_start(agent);
     intercept();
     // SAFETY: as in `record`.

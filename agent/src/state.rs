@@ -107,12 +107,14 @@ pub unsafe fn claim() -> &'static mut Agent {
 /// Gives the token up while `wait` runs, consuming the reference, and takes it again.
 pub fn released<R>(agent: &'static mut Agent, wait: impl FnOnce() -> R) -> (&'static mut Agent, R) {
     let me = agent.current;
+    crate::record::sharing::left(agent);
     crate::threads::token::release();
     let r = wait();
     crate::threads::token::acquire();
     // SAFETY: we hold the token again and the old reference was moved in here.
     let agent = unsafe { claim() };
     agent.current = me;
+    crate::record::sharing::entered(agent);
     (agent, r)
 }
 

@@ -52,6 +52,8 @@ pub mod nr {
     pub const FTRUNCATE: u64 = 77;
     pub const GETCWD: u64 = 79;
     pub const RENAME: u64 = 82;
+    pub const MKDIR: u64 = 83;
+    pub const RMDIR: u64 = 84;
     pub const LINK: u64 = 86;
     pub const UNLINK: u64 = 87;
     pub const READLINK: u64 = 89;
@@ -68,6 +70,7 @@ pub mod nr {
     pub const CLOCK_GETTIME: u64 = 228;
     pub const CLOCK_NANOSLEEP: u64 = 230;
     pub const EXIT_GROUP: u64 = 231;
+    pub const WAITID: u64 = 247;
     pub const TGKILL: u64 = 234;
     pub const OPENAT: u64 = 257;
     pub const NEWFSTATAT: u64 = 262;
@@ -79,6 +82,11 @@ pub mod nr {
     pub const PPOLL: u64 = 271;
     pub const SET_ROBUST_LIST: u64 = 273;
     pub const EPOLL_PWAIT: u64 = 281;
+    pub const SENDFILE: u64 = 40;
+    pub const RT_SIGQUEUEINFO: u64 = 129;
+    pub const SPLICE: u64 = 275;
+    pub const PWRITEV: u64 = 296;
+    pub const PWRITEV2: u64 = 328;
     pub const FALLOCATE: u64 = 285;
     pub const DUP3: u64 = 292;
     pub const PREADV: u64 = 295;

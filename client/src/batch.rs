@@ -16,7 +16,7 @@ use std::path::Path;
 /// [`Fault`].
 pub fn run(places: &Places, args: &BatchArgs) -> Result<u8, Fault> {
     // Everything that can be refused is refused before the daemon is bothered.
-    let trace = as_text(&places.trace(&args.trace)?)?;
+    let trace = as_text(&crate::processes::choose(places.trace(&args.trace)?, args.pid)?)?;
     let script = script(args)?;
     let (session, here) = Session::open(Launcher::from_env(places.socket.clone()), trace, true)?;
     let mut debugger = Debugger::new(session, here, Colour::of_stdout())?;

@@ -47,6 +47,9 @@ pub enum Subcommand {
     #[command(after_help = "Example:\n  rdbctl output crash --fd 2 | grep Warning\n\n\
         The exit status is 0, 1 when the trace is damaged (what is whole is printed), 2 on usage or fault.")]
     Output(OutputArgs),
+    /// List the processes of a recording
+    #[command(after_help = "Example:\n  rdbctl ps crash\n  rdbctl replay crash --pid 4711")]
+    Ps(PsArgs),
     /// Print facts about a recording
     #[command(after_help = "Example:\n  rdbctl info crash")]
     Info(InfoArgs),
@@ -83,6 +86,9 @@ pub struct RecordArgs {
     /// Stop recording when the event log has this size; the program goes on. K, M, G and T are powers of 1024; at least 1M
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_size: Option<u64>,
+    /// Record the first process alone, not those it makes
+    #[arg(long)]
+    pub no_follow: bool,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     pub command: Vec<OsString>,
@@ -94,6 +100,9 @@ pub struct ReplayArgs {
     /// The trace
     #[arg(default_value = "latest")]
     pub trace: PathBuf,
+    /// Not the first process but the one with this id (`rdbctl ps` lists them)
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
 }
 
 /// Arguments of `batch`.
@@ -101,6 +110,9 @@ pub struct ReplayArgs {
 pub struct BatchArgs {
     /// The trace
     pub trace: PathBuf,
+    /// Not the first process but the one with this id (`rdbctl ps` lists them)
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
     /// A command to run; may be given more than once, and before a script
     #[arg(short = 'e', long = "execute", value_name = "CMD", allow_hyphen_values = true)]
     pub execute: Vec<String>,
@@ -117,6 +129,9 @@ pub struct VerifyArgs {
     /// The trace
     #[arg(default_value = "latest")]
     pub trace: PathBuf,
+    /// Not all processes but the one with this id (`rdbctl ps` lists them)
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
     /// With stop points switched on, as time travel has them
     #[arg(long)]
     pub stop_points: bool,
@@ -128,9 +143,23 @@ pub struct OutputArgs {
     /// The trace
     #[arg(default_value = "latest")]
     pub trace: PathBuf,
+    /// Not the first process but the one with this id (`rdbctl ps` lists them)
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
     /// Only what went to standard output (1) or standard error (2); it is printed on standard output
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=2))]
     pub fd: Option<u8>,
+}
+
+/// Arguments of `ps`.
+#[derive(Debug, Args)]
+pub struct PsArgs {
+    /// The trace
+    #[arg(default_value = "latest")]
+    pub trace: PathBuf,
+    /// One JSON object a process, one a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `info`.
@@ -139,6 +168,9 @@ pub struct InfoArgs {
     /// The trace
     #[arg(default_value = "latest")]
     pub trace: PathBuf,
+    /// Not the first process but the one with this id (`rdbctl ps` lists them)
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
     /// As one JSON object
     #[arg(long)]
     pub json: bool,

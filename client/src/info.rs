@@ -34,7 +34,7 @@ pub(crate) struct Facts {
 /// # Errors
 /// [`Fault`].
 pub fn run(places: &Places, args: &InfoArgs) -> Result<u8, Fault> {
-    let facts = read(&places.trace(&args.trace)?)?;
+    let facts = read(&crate::processes::choose(places.trace(&args.trace)?, args.pid)?)?;
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer(&mut out, &facts).map_err(io::Error::from)?;

@@ -24,6 +24,7 @@ pub mod ls;
 pub mod output;
 pub mod pack;
 pub mod paths;
+pub mod processes;
 pub mod record;
 pub mod repl;
 pub mod rm;
@@ -58,6 +59,7 @@ fn dispatch(command: &cli::Subcommand) -> Result<u8, Fault> {
         cli::Subcommand::Batch(args) => batch::run(&places, args),
         cli::Subcommand::Verify(args) => verify::run(&places, args),
         cli::Subcommand::Output(args) => output::run(&places, args),
+        cli::Subcommand::Ps(args) => processes::run(&places, args),
         cli::Subcommand::Info(args) => info::run(&places, args),
         cli::Subcommand::Pack(args) => pack::pack(&places, args),
         cli::Subcommand::Unpack(args) => pack::unpack(args),

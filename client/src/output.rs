@@ -11,7 +11,7 @@ use std::io::{self, Write};
 /// # Errors
 /// [`Fault`].
 pub fn run(places: &Places, args: &OutputArgs) -> Result<u8, Fault> {
-    let trace = places.trace(&args.trace)?;
+    let trace = crate::processes::choose(places.trace(&args.trace)?, args.pid)?;
     let mut log = Log::open(&trace).map_err(|e| Fault::new(format!("{}: {e}", trace.display())))?;
     let damage = print(&mut log, args.fd, &mut io::stdout().lock(), &mut io::stderr().lock())?;
     match damage {

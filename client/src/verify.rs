@@ -1,9 +1,12 @@
 //! `rdbctl verify`: the agent replays the trace and compares; it says the result itself.
 
-use crate::Fault;
 use crate::cli::VerifyArgs;
 use crate::paths::Places;
+use crate::processes::{choose, folders};
+use crate::{Fault, Log};
+use rdb_embed::Agent;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 /// Runs the subcommand; the agent's exit status.
@@ -13,9 +16,30 @@ use std::process::Command;
 pub fn run(places: &Places, args: &VerifyArgs) -> Result<u8, Fault> {
     let trace = places.trace(&args.trace)?;
     let agent = crate::record::agent()?;
+    if args.pid.is_some() {
+        return verify(&agent, &choose(trace, args.pid)?, args.stop_points);
+    }
+    let further = folders(&trace);
+    if further.is_empty() {
+        return verify(&agent, &trace, args.stop_points);
+    }
+    let mut worst = 0;
+    for folder in [trace].iter().chain(&further) {
+        let Ok(log) = Log::open(folder) else { continue };
+        // Killed before it did anything.
+        if log.header().events == 0 {
+            continue;
+        }
+        eprintln!("rdb: process {}:", log.header().origin.pid);
+        worst = worst.max(verify(&agent, folder, args.stop_points)?);
+    }
+    Ok(worst)
+}
+
+fn verify(agent: &Agent, folder: &Path, stop_points: bool) -> Result<u8, Fault> {
     let mut command = Command::new(agent.path());
-    command.arg0("rdb-agent").arg("verify").arg(&trace);
-    if args.stop_points {
+    command.arg0("rdb-agent").arg("verify").arg(folder);
+    if stop_points {
         command.arg("stops");
     }
     let status = command.status().map_err(|e| Fault::new(format!("cannot run the agent: {e}")))?;

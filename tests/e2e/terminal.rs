@@ -18,7 +18,11 @@ struct Terminal {
 impl Terminal {
     fn replay(sandbox: &Sandbox, trace: &Path) -> Terminal {
         let rdbctl = sandbox.rdbctl();
-        let line = format!("stty cols 150 noflsh; exec {} replay {}", rdbctl.get_program().display(), trace.display());
+        let line = format!(
+            "stty cols 150 noflsh; exec {} replay {}",
+            rdbctl.get_program().display(),
+            trace.display()
+        );
         let mut command = std::process::Command::new("script");
         for (name, value) in rdbctl.get_envs() {
             match value {

@@ -22,6 +22,8 @@ pub enum Kind {
     Hash = 8,
     /// The program was stopped between two events, at the interpreter's tick whose ordinal is in `ret`.
     Tick = 9,
+    /// Memory shared with other processes was found changed: they wrote these bytes while this process did not run.
+    Changed = 10,
 }
 
 impl Kind {
@@ -36,6 +38,7 @@ impl Kind {
             7 => Kind::Signal,
             8 => Kind::Hash,
             9 => Kind::Tick,
+            10 => Kind::Changed,
             _ => return None,
         })
     }

@@ -8,7 +8,7 @@ pub const HEADER_SIZE: usize = 4096;
 /// First eight bytes.
 pub const MAGIC: [u8; 8] = *b"RDBTRACE";
 /// Version of the whole format. Any change of meaning bumps it.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Byte offset of each field. All are naturally aligned, so that the writer may update them in place.
 pub mod offset {
@@ -28,10 +28,16 @@ pub mod offset {
     pub const END_VALUE: usize = 36;
     /// `u32`: events between memory hashes; 0 for none.
     pub const VERIFY_EVERY: usize = 40;
+    /// `u32`: the process's id, as it saw it.
+    pub const PID: usize = 44;
     /// `u64`: start of the recording, nanoseconds since 1970.
     pub const STARTED: usize = 48;
+    /// `u32`: the stream of the process that made this one.
+    pub const PARENT: usize = 56;
+    /// `u64`: ordinal of the parent's event that forked this process; 0 where it started a program of its own.
+    pub const FORKED: usize = 64;
     /// The recording CPU, see [`crate::cpu::Cpu`].
-    pub const CPU: usize = 64;
+    pub const CPU: usize = 72;
 }
 
 /// How far a log has come: bytes of sealed chunks after the header, and bytes of the open chunk, which lies [`GAP`] further on.
@@ -68,6 +74,19 @@ impl Progress {
     }
 }
 
+/// Which process of a recording a stream belongs to, and where it came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Its stream; 0 is the first process.
+    pub stream: u32,
+    /// Its process id.
+    pub pid: u32,
+    /// The stream of the process that made it.
+    pub parent: u32,
+    /// Ordinal of the parent's event that forked it: up to there the parent's events are its own. 0 where it started a program.
+    pub forked: u64,
+}
+
 /// How a recording ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -83,6 +102,8 @@ pub enum End {
     SizeLimit,
     /// Something happened that cannot be recorded (the value is the system call number); the program went on.
     Unsupported(u32),
+    /// The process executed another program while it had several threads: this stream goes on.
+    Replaced(u32),
 }
 
 impl End {
@@ -95,7 +116,8 @@ impl End {
             End::Signalled(v) => (2, v),
             End::DiskFull => (3, 0),
             End::Unsupported(v) => (4, v),
-            End::SizeLimit => (5, 0),
+            End::Replaced(v) => (5, v),
+            End::SizeLimit => (6, 0),
         }
     }
 
@@ -106,7 +128,8 @@ impl End {
             2 => End::Signalled(value),
             3 => End::DiskFull,
             4 => End::Unsupported(value),
-            5 => End::SizeLimit,
+            5 => End::Replaced(value),
+            6 => End::SizeLimit,
             _ => return None,
         })
     }
@@ -119,6 +142,7 @@ impl core::fmt::Display for End {
             End::Exited(v) => write!(f, "exited with status {v}"),
             End::Signalled(v) => write!(f, "killed by signal {v}"),
             End::DiskFull => f.write_str("cut off: the disk was full; the program went on unrecorded"),
+            End::Replaced(v) => write!(f, "executed another program, recorded as process {v} of this trace"),
             End::SizeLimit => f.write_str("cut off at the size asked for; the program went on unrecorded"),
             End::Unsupported(v) => write!(
                 f,
@@ -160,8 +184,8 @@ impl core::error::Error for HeaderError {}
 /// A header, read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Which stream.
-    pub stream: u32,
+    /// Which process.
+    pub origin: Origin,
     /// How far the log has come, as far as the file has it.
     pub progress: Progress,
     /// Bytes the header promises and the file lacks: it was truncated after it was written.
@@ -211,7 +235,12 @@ impl Header {
             0
         };
         Ok(Header {
-            stream: u32_at(page, offset::STREAM),
+            origin: Origin {
+                stream: u32_at(page, offset::STREAM),
+                pid: u32_at(page, offset::PID),
+                parent: u32_at(page, offset::PARENT),
+                forked: u64_at(page, offset::FORKED),
+            },
             progress: Progress { sealed, open },
             missing: promised.sealed - sealed + u64::from(promised.open - open),
             events: u64_at(page, offset::EVENTS),
@@ -230,12 +259,17 @@ impl Header {
 
     /// A fresh header page.
     #[must_use]
-    pub fn page(verify_every: u32, started: u64, cpu: &Cpu) -> [u8; HEADER_SIZE] {
+    pub fn page(origin: &Origin, verify_every: u32, started: u64, cpu: &Cpu) -> [u8; HEADER_SIZE] {
         let mut page = [0; HEADER_SIZE];
         page[..8].copy_from_slice(&MAGIC);
         page[offset::VERSION..offset::VERSION + 4].copy_from_slice(&VERSION.to_le_bytes());
-        page[offset::VERIFY_EVERY..offset::VERIFY_EVERY + 4].copy_from_slice(&verify_every.to_le_bytes());
-        page[offset::STARTED..offset::STARTED + 8].copy_from_slice(&started.to_le_bytes());
+        let mut put = |at: usize, bytes: &[u8]| page[at..at + bytes.len()].copy_from_slice(bytes);
+        put(offset::VERIFY_EVERY, &verify_every.to_le_bytes());
+        put(offset::STARTED, &started.to_le_bytes());
+        put(offset::STREAM, &origin.stream.to_le_bytes());
+        put(offset::PID, &origin.pid.to_le_bytes());
+        put(offset::PARENT, &origin.parent.to_le_bytes());
+        put(offset::FORKED, &origin.forked.to_le_bytes());
         cpu.write(&mut page[offset::CPU..]);
         page
     }
@@ -256,8 +290,15 @@ mod tests {
     #[test]
     fn round_trip_and_refusals() {
         let size = HEADER_SIZE as u64;
-        let page = Header::page(7, 9, &Cpu::default());
+        let origin = Origin {
+            stream: 3,
+            pid: 4711,
+            parent: 2,
+            forked: 1 << 40,
+        };
+        let page = Header::page(&origin, 7, 9, &Cpu::default());
         let h = Header::read(&page, size).unwrap();
+        assert_eq!(h.origin, origin);
         assert_eq!(
             (h.verify_every, h.started, h.end, h.progress),
             (7, 9, End::Open, Progress::default())
@@ -276,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_truncated_log_counts_what_is_there() {
-        let mut page = Header::page(0, 0, &Cpu::default());
+        let mut page = Header::page(&Origin::default(), 0, 0, &Cpu::default());
         let promised = Progress { sealed: 5000, open: 100 };
         page[offset::PROGRESS..offset::PROGRESS + 8].copy_from_slice(&promised.word().to_le_bytes());
         let read = |size| Header::read(&page, size).unwrap();

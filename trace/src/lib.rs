@@ -6,6 +6,8 @@
 //! |---|---|
 //! | `events` | one [`header`] page, then [`chunk`]s of encoded [`event`]s, one stream |
 //! | `files/N` | the content of mapped files, as they were when first mapped |
+//! | `processes/N` | the same again for each further process; see [`Origin`] |
+//! | `shared` | of use only while recording |
 //! | `survey` | written by the daemon: what one pass over the trace found; may be deleted |
 //!
 //! Everything is little-endian. The log is written through a shared mapping, so it survives SIGKILL of the recorded
@@ -35,7 +37,7 @@ pub mod writer;
 
 pub use cpu::Cpu;
 pub use event::{Effect, Event, Kind, RecordError, Tag};
-pub use header::{End, HEADER_SIZE, Header, HeaderError, MAGIC, VERSION};
+pub use header::{End, HEADER_SIZE, Header, HeaderError, MAGIC, Origin, VERSION};
 pub use reader::{OpenError, Opened, Pieces, Reader, Source};
 pub use writer::{Room, Writer};
 
@@ -43,3 +45,8 @@ pub use writer::{Room, Writer};
 pub const EVENTS_FILE: &str = "events";
 /// Name of the folder of file contents inside a trace directory.
 pub const FILES_DIR: &str = "files";
+/// Name of the folder of further processes inside a trace directory: each is a folder, named by its stream's number, that holds what
+/// a trace directory holds.
+pub const PROCESSES_DIR: &str = "processes";
+/// Name of the file inside a trace directory through which processes that share memory take turns while they are recorded.
+pub const SHARED_FILE: &str = "shared";

@@ -8,7 +8,7 @@ use crate::header::{End, HEADER_SIZE, Header, offset};
 use crate::memory::{add, log};
 use crate::reader::{Opened, Reader};
 use crate::writer::Writer;
-use crate::{Cpu, RecordError};
+use crate::{Cpu, Origin, RecordError};
 use std::vec;
 use std::vec::Vec;
 
@@ -88,7 +88,7 @@ fn write(w: &mut Writer<Vec<u8>>, (fixed, effects): &Told) {
 }
 
 fn writer() -> Writer<Vec<u8>> {
-    let Ok(w) = Writer::new(Header::page(0, 0, &Cpu::default()).to_vec());
+    let Ok(w) = Writer::new(Header::page(&Origin::default(), 0, 0, &Cpu::default()).to_vec());
     w
 }
 
@@ -181,7 +181,7 @@ impl crate::Room for Killed {
 fn wherever_the_writer_is_killed_whole_events_are_there() {
     let events = some_events(260, 11);
     let room = Killed {
-        file: Header::page(0, 0, &Cpu::default()).to_vec(),
+        file: Header::page(&Origin::default(), 0, 0, &Cpu::default()).to_vec(),
         left: Vec::new(),
         whole: 0,
     };

@@ -113,21 +113,30 @@ fn decode(rip: u64) -> Option<Trapped> {
     }
 }
 
-/// Answers to CPUID given so far: asking again would leave the trap, ask a hypervisor, and enter the trap again.
+/// What this CPU says of itself. Answers to CPUID given so far: asking again would leave the trap, ask a hypervisor, and enter the trap again.
 #[derive(Debug, Default)]
-pub struct Cpu(Vec<([u32; 2], [u32; 4])>);
+pub struct Cpu {
+    known: Vec<([u32; 2], [u32; 4])>,
+    /// It cannot trap CPUID (arch_prctl(2): `ENODEV`): the instructions are rewritten where they are found.
+    pub untrapped: bool,
+}
 
 impl Cpu {
     /// Remembers what the recording was told.
     pub fn note(&mut self, leaf: u32, subleaf: u32, answer: [u32; 4]) {
-        if !self.0.iter().any(|(asked, _)| *asked == [leaf, subleaf]) {
-            self.0.push(([leaf, subleaf], answer));
+        if !self.known.iter().any(|(asked, _)| *asked == [leaf, subleaf]) {
+            self.known.push(([leaf, subleaf], answer));
         }
+    }
+
+    /// Asks whether CPUID can be trapped.
+    pub fn probe(&mut self) {
+        self.untrapped = sys::arch_prctl(ARCH_SET_CPUID, 1) < 0;
     }
 
     /// What the program sees of this CPU: random numbers and transactions would be different in replay.
     pub fn answer(&mut self, leaf: u32, subleaf: u32) -> [u32; 4] {
-        if let Some((_, known)) = self.0.iter().find(|(asked, _)| *asked == [leaf, subleaf]) {
+        if let Some((_, known)) = self.known.iter().find(|(asked, _)| *asked == [leaf, subleaf]) {
             return *known;
         }
         sys::arch_prctl(ARCH_SET_CPUID, 1);
@@ -140,7 +149,7 @@ impl Cpu {
             r[1] &= !(1 << 18 | 1 << 11 | 1 << 4); // RDSEED, RTM, HLE
             r[3] &= !(1 << 11 | 1 << 13 | 1 << 16); // RTM_ALWAYS_ABORT, TSX_FORCE_ABORT, TSXLDTRK
         }
-        self.0.push(([leaf, subleaf], r));
+        self.known.push(([leaf, subleaf], r));
         r
     }
 }
@@ -168,6 +177,8 @@ pub fn fault(agent: &'static mut Agent, context: &'static mut Context, signal: u
     }
     let trapped = if signal == 11 && code == SI_KERNEL {
         decode(context.rip)
+    } else if signal == 4 && agent.sites.is_cpuid(context.rip) {
+        Some(Trapped::Cpuid)
     } else {
         None
     };

@@ -24,11 +24,17 @@ const AREAS: [u64; 2] = [MMAP_TOP + AREA, EXE_BASE - 2 * AREA];
 /// Bytes of a stub.
 const STUB: u64 = 32;
 
+/// cpuid, and an invalid instruction as long (ud2).
+const CPUID: [u8; 2] = [0x0f, 0xa2];
+const UD2: [u8; 2] = [0x0f, 0x0b];
+
 /// Patched sites.
 #[derive(Debug, Default)]
 pub struct Sites {
     seen: BTreeSet<u64>,
     patched: Vec<Patch>,
+    /// CPUID instructions made invalid ones, where the CPU cannot trap them.
+    cpuid: BTreeSet<u64>,
     /// Next free stub in each area; 0 while the area is not mapped.
     next: [u64; AREAS.len()],
 }
@@ -131,12 +137,30 @@ impl Sites {
             // A site whose memory the program has taken away cannot be written, and need not be.
             let _ = memory::patch(p.at, if on { &p.jump } else { &p.original });
         }
+        for at in &self.cpuid {
+            let _ = memory::patch(*at, if on { &UD2 } else { &CPUID });
+        }
+    }
+
+    /// Makes a CPUID instruction of the program trap.
+    pub fn trap_cpuid(&mut self, at: u64) {
+        let there = memory::try_get::<u16>(at).map(u16::to_le_bytes);
+        if there == Some(CPUID) && memory::patch(at, &UD2) {
+            self.cpuid.insert(at);
+        }
+    }
+
+    /// Whether this is such an instruction.
+    #[must_use]
+    pub fn is_cpuid(&self, at: u64) -> bool {
+        self.cpuid.contains(&at)
     }
 
     /// The program replaces what is mapped in a range.
     pub fn forget(&mut self, start: u64, len: u64) {
+        let gone = start..start.saturating_add(len);
+        self.cpuid.retain(|s| !gone.contains(s));
         if !self.seen.is_empty() {
-            let gone = start..start.saturating_add(len);
             self.patched.retain(|p| !gone.contains(&p.at));
             self.seen.retain(|s| !gone.contains(s));
         }

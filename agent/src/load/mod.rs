@@ -1,6 +1,8 @@
 //! Userland exec: puts a program and its ld.so into this address space and builds its stack.
 
+pub mod cpuid;
 pub mod elf;
+pub mod functions;
 pub mod stack;
 
 use crate::layout::{EXE_BASE, STACK_SIZE, STACK_TOP};
@@ -20,6 +22,8 @@ pub struct Loaded {
     pub phnum: u64,
     /// Base of ld.so, 0 without one.
     pub base: u64,
+    /// Load bias of the program.
+    pub bias: u64,
 }
 
 /// Loads a program and, when it names one, its interpreter.
@@ -36,6 +40,7 @@ pub fn load(agent: &mut Agent, program: u64, interpreter: &mut dyn FnMut(&[u8]) 
         phdr: exe.phdr,
         phnum: exe.phnum,
         base: 0,
+        bias: exe.base,
     };
     if !exe.interpreter.is_empty() {
         let fd = interpreter(&exe.interpreter).ok_or(elf::LoadError::NoInterpreter)?;

@@ -88,11 +88,7 @@ pub fn end(agent: &mut Agent) -> ! {
                 say!("no stop points: {reason}");
             }
             let r = agent.replay();
-            say!(
-                "verified: {} events, {} memory hashes{stops}, all equal",
-                r.reader.index(),
-                r.hashes
-            );
+            say!("verified: {} events, {} memory hashes{stops}, all equal", r.index(), r.hashes);
             sys::exit_group(0)
         }
         Purpose::Serve(_) => loop {
@@ -103,7 +99,7 @@ pub fn end(agent: &mut Agent) -> ! {
 
 /// The replay differs from the recording.
 pub fn diverged(agent: &mut Agent, expected: &str, actual: &str) -> ! {
-    let event = agent.replay().reader.index();
+    let event = agent.replay().index();
     let thread = agent.current as u32;
     match agent.replay().purpose {
         Purpose::Verify => {
@@ -179,7 +175,7 @@ pub fn position(agent: &mut Agent) -> Position {
     let thread = agent.current as u32;
     Position {
         time: Time(time),
-        event: EventIndex(agent.replay().reader.index()),
+        event: EventIndex(agent.replay().index()),
         location: location.map(|mut l| {
             l.thread = thread;
             l

@@ -107,17 +107,21 @@ pub fn start(agent: &mut Agent, request: &Request, fd: u64, mut fix: Fixed) -> R
         .snapshots
         .index(fd)
         .ok_or("its file cannot be copied into the trace (is the disk full?)")?;
+    super::cpuid::loaded(agent, fd, loaded.bias);
+    let r = agent.recorder();
     let ld = match interpreter {
         Some(path) => {
             let fd = sys::open(&path, 0, 0).cast_unsigned();
             let i = r.snapshots.index(fd);
+            super::cpuid::loaded(agent, fd, loaded.base);
             sys::close(fd);
             Some(i.ok_or("its dynamic loader cannot be copied into the trace (is the disk full?)")?)
         }
         None => None,
     };
     fix.ret = 0;
-    let mut record = r
+    let mut record = agent
+        .recorder()
         .log
         .event(fix)
         .bytes(Tag::Program, &program)
@@ -170,6 +174,20 @@ fn strings(mut at: u64) -> Result<Vec<Vec<u8>>, i64> {
     Ok(all)
 }
 
+/// Whether a file is a 64-bit program for this machine.
+fn is_native(fd: u64) -> bool {
+    let mut magic = [0u8; 20];
+    sys::pread(fd, &mut magic, 0) == 20 && magic[4] == 2 && magic[18] == 62
+}
+
+/// Whether the agent can load a file as the kernel would: not where it would get other rights with it.
+#[must_use]
+pub fn can_be_loaded(fd: u64) -> bool {
+    const SET_ID: u64 = 0o6000;
+    // `st_mode` is the low half of the fourth word.
+    is_native(fd) && sys::fstat(fd).is_ok_and(|st| st[3] & SET_ID == 0)
+}
+
 /// execve(2) of the only thread.
 ///
 /// # Errors
@@ -186,8 +204,7 @@ pub fn exec(agent: &mut Agent, context: &mut Context, fix: Fixed, a: &[u64; 6]) 
         env: strings(a[2])?,
     };
     let fd = resolve(&mut request)?;
-    let mut magic = [0u8; 20];
-    if sys::pread(fd, &mut magic, 0) != 20 || magic[4] != 2 || magic[18] != 62 {
+    if !is_native(fd) {
         sys::close(fd);
         return Err(errno::ENOEXEC);
     }
@@ -227,6 +244,7 @@ fn close_on_exec(agent: &mut Agent, program: u64) {
 
 /// Removes the old program from memory and resets what execve resets (both modes).
 pub fn wipe(agent: &mut Agent) {
+    super::sharing::leave(agent);
     sys::munmap(0x1_0000, PROGRAM_END - 0x1_0000);
     agent.sites.clear();
     agent.mmap_next = crate::layout::MMAP_TOP;

@@ -1,6 +1,6 @@
 //! Calls about files that recording treats by name: mmap, /proc/self/exe, the agent's own descriptors.
 
-use super::log;
+use super::{log, sharing};
 use crate::context::Context;
 use crate::memory::{self, placement};
 use crate::state::Agent;
@@ -17,11 +17,15 @@ const LARGEST_CONTENT: u64 = 1 << 31;
 /// mmap(2): at an address of the agent's choice; what a file mapping shows goes into the trace.
 pub fn mmap(agent: &mut Agent, context: &mut Context, mut fix: Fixed, args: &[u64; 6]) {
     let a = args;
+    let shared = sharing::before_map(agent, a);
     let ret = placement::map(agent, a);
     fix.ret = ret;
+    if ret > 0 {
+        agent.recorder().sharing.forget(ret.cast_unsigned(), a[1]);
+    }
     let file = ret > 0 && a[3] & map::ANONYMOUS == 0;
     let shared_writable = a[3] & map::SHARED != 0 && a[2] & map::WRITE != 0;
-    let snapshot = if file && !shared_writable && !window(a) {
+    let snapshot = if file && !shared && !shared_writable && !window(a) {
         agent.recorder().snapshots.index(a[4])
     } else {
         None
@@ -50,8 +54,14 @@ pub fn mmap(agent: &mut Agent, context: &mut Context, mut fix: Fixed, args: &[u6
         record = record.bytes(Tag::Path, &path[..path_len]);
     }
     record.done();
+    if shared && ret > 0 {
+        sharing::mapped(agent, a, ret.cast_unsigned());
+    }
     if snapshot.is_some() && a[5] == 0 {
         agent.host.mapped(ret.cast_unsigned(), "");
+    }
+    if file && a[2] & map::EXEC != 0 {
+        super::cpuid::mapped(agent, a[4], a[5], a[1], ret.cast_unsigned());
     }
     context.set_return(ret);
 }
@@ -86,7 +96,8 @@ pub fn is_own_exe(path: u64) -> bool {
 /// Whether the descriptor is one of the agent's.
 fn private(agent: &mut Agent, fd: u64) -> bool {
     let fd = fd & 0xffff_ffff;
-    agent.recorder().log.fd() == fd || crate::diag::fd() == fd
+    let r = agent.recorder();
+    r.log.fd() == fd || crate::diag::fd() == fd || r.sharing.fd() == Some(fd)
 }
 
 /// Moves the agent's descriptor from a number the program wants.

@@ -16,7 +16,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use rdb_trace::chunk::RAW;
 use rdb_trace::event::Fixed;
 use rdb_trace::header::{HEADER_SIZE, offset};
-use rdb_trace::{Cpu, End, Header, Room, Tag, Writer};
+use rdb_trace::{Cpu, End, Header, Origin, Room, Tag, Writer};
 
 const MIN_STEP: u64 = 1 << 20;
 const MAX_STEP: u64 = 64 << 20;
@@ -85,10 +85,22 @@ impl Room for Mapping {
     }
 }
 
+/// What all logs of a recording have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Events between memory hashes; 0 for none.
+    pub verify_every: u32,
+    /// Largest size, in bytes.
+    pub limit: u64,
+    /// The CPU.
+    pub cpu: Cpu,
+}
+
 /// An open (or closed) event log.
 #[derive(Debug)]
 pub struct Log {
     writer: Writer<Mapping>,
+    settings: Settings,
     open: bool,
     /// Event count at which the next memory hash is due.
     pub next_hash: u64,
@@ -97,11 +109,11 @@ pub struct Log {
 }
 
 impl Log {
-    /// Creates the log, which may grow to `limit` bytes.
+    /// Creates the log of a process.
     ///
     /// # Errors
     /// The error number.
-    pub fn create(path: &core::ffi::CStr, verify_every: u32, limit: u64, cpu: &Cpu) -> Result<Log, i64> {
+    pub fn create(path: &core::ffi::CStr, origin: &Origin, settings: &Settings) -> Result<Log, i64> {
         let fd = sys::open(path, 0o302, 0o644); // O_RDWR | O_CREAT | O_EXCL
         if fd < 0 {
             return Err(-fd);
@@ -111,18 +123,19 @@ impl Log {
         let mapping = Mapping {
             fd: private(fd.cast_unsigned()),
             mapped: 0,
-            limit,
+            limit: settings.limit,
         };
         let mut writer = Writer::new(mapping).map_err(|full| match full {
             Full::Error(e) => e,
             Full::Limit => errno::EINVAL,
         })?;
-        let page = Header::page(verify_every, sys::clock(0), cpu);
+        let page = Header::page(origin, settings.verify_every, sys::clock(0), &settings.cpu);
         writer.room().bytes(0, HEADER_SIZE).copy_from_slice(&page);
         Ok(Log {
             writer,
+            settings: *settings,
             open: true,
-            next_hash: u64::from(verify_every),
+            next_hash: u64::from(settings.verify_every),
             kept: Vec::new(),
         })
     }
@@ -136,6 +149,18 @@ impl Log {
     /// Its descriptor has moved.
     pub fn set_fd(&mut self, fd: u64) {
         self.writer.room().fd = fd;
+    }
+
+    /// Whether events are still written.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// What it was created with.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings
     }
 
     /// Events so far.
@@ -154,17 +179,25 @@ impl Log {
         }
     }
 
+    /// Writes how the recording is about to end, or that it is not: an execve may yet fail.
+    pub fn announce(&mut self, how: End) {
+        if self.open {
+            let (kind, value) = how.words();
+            let room = self.writer.room();
+            room.bytes(offset::END as u64, 4).copy_from_slice(&kind.to_le_bytes());
+            room.bytes(offset::END_VALUE as u64, 4).copy_from_slice(&value.to_le_bytes());
+        }
+    }
+
     /// Writes how the recording ended and closes the log; what is recorded afterwards goes nowhere.
     pub fn end(&mut self, how: End) {
         if !self.open {
             return;
         }
         let size = self.writer.close();
-        let (kind, value) = how.words();
-        let room = self.writer.room();
-        room.bytes(offset::END as u64, 4).copy_from_slice(&kind.to_le_bytes());
-        room.bytes(offset::END_VALUE as u64, 4).copy_from_slice(&value.to_le_bytes());
+        self.announce(how);
         self.open = false;
+        let room = self.writer.room();
         sys::munmap(LOG, room.mapped);
         sys::ftruncate(room.fd, size);
         sys::close(room.fd);
@@ -190,6 +223,19 @@ impl Log {
         crate::diag::say!("recording stopped: {why}; the program goes on");
         self.end(end);
     }
+}
+
+/// Writes the end of another process's log, if it could not do so itself.
+pub fn close_killed(path: &core::ffi::CStr, how: End) {
+    let Ok(fd) = u64::try_from(sys::open(path, 0o2, 0)) else { return };
+    let mut end = [0u8; 4];
+    if sys::pread(fd, &mut end, offset::END as u64) == 4 && u32::from_le_bytes(end) == End::Open.words().0 {
+        let (kind, value) = how.words();
+        let words = (u64::from(value) << 32 | u64::from(kind)).to_le_bytes();
+        const _: () = assert!(offset::END_VALUE == offset::END + 4);
+        sys::raw_agent_pointers(sys::nr::PWRITE64, [fd, words.as_ptr() as u64, 8, offset::END as u64, 0, 0]);
+    }
+    sys::close(fd);
 }
 
 /// Moves a descriptor out of the program's way, closed on exec.

@@ -1,15 +1,20 @@
 //! Recording: execute, then log.
 
 pub mod bounce;
+pub mod child;
+pub mod cpuid;
 pub mod exec;
 pub mod files;
+pub mod group;
 pub mod log;
 pub mod outputs;
 pub mod process;
 pub mod program_break;
 pub mod robust;
+pub mod sharing;
 pub mod snapshot;
 pub mod ticks;
+pub mod tree;
 pub mod waiting;
 
 use crate::context::Context;
@@ -34,21 +39,30 @@ pub struct Recorder {
     pub snapshots: snapshot::Snapshots,
     /// Which descriptors are standard output and error.
     pub outputs: outputs::Outputs,
+    /// The recording this process belongs to.
+    pub tree: tree::Tree,
+    /// Memory shared with other recorded processes.
+    pub sharing: sharing::Sharing,
     /// Events between memory hashes; 0 for none.
     pub verify_every: u64,
     warned: Vec<u64>,
+    /// What the latest call wrote.
+    spans: Vec<syscalls::Span>,
 }
 
 impl Recorder {
     /// A recorder with an open log.
     #[must_use]
-    pub fn new(log: Log, snapshots: snapshot::Snapshots, verify_every: u64) -> Recorder {
+    pub fn new(log: Log, snapshots: snapshot::Snapshots, tree: tree::Tree, verify_every: u64) -> Recorder {
         Recorder {
             log,
             snapshots,
+            tree,
+            sharing: sharing::Sharing::default(),
             outputs: outputs::Outputs::new(),
             verify_every,
             warned: Vec::new(),
+            spans: Vec::new(),
         }
     }
 
@@ -104,6 +118,11 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
         Policy::Own => {
             let ret = crate::memory_calls::own(agent, context, number, &args);
             finish_call(agent, fix, ret, context);
+            match number {
+                nr::MUNMAP if ret == 0 => agent.recorder().sharing.forget(args[0], args[1]),
+                nr::MREMAP if ret > 0 => agent.recorder().sharing.moved(args[0], args[1], ret.cast_unsigned(), args[2]),
+                _ => {}
+            }
             if number == nr::MPROTECT && args[2] == sys::map::READ {
                 crate::interpreters::after_protect(agent, args[0]);
             }
@@ -150,7 +169,7 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
                 signals::set_mask(agent, context, temporary);
                 saved_mask = Some(old);
             }
-            let agent = if agent.live > 1 {
+            let agent = if agent.live > 1 || agent.recorder().sharing.is_member() {
                 blocking(agent, context, &mut fix, row, &args)
             } else {
                 plain(agent, context, fix, row, &args, true)
@@ -192,6 +211,10 @@ fn plain(
         return agent;
     }
     let before = syscalls::before(row, args);
+    let shown = agent.recorder().sharing.is_written(number, args);
+    if shown {
+        sharing::before_write(agent);
+    }
     let call = files::substitute(agent, number, *args);
     let ret = if waits {
         interruptible(agent.current, number, &call)
@@ -199,6 +222,9 @@ fn plain(
         sys::raw(number, call)
     };
     complete(agent, context, fix, row, args, before, ret);
+    if shown {
+        sharing::log_changes(agent);
+    }
     agent
 }
 
@@ -206,7 +232,8 @@ fn plain(
 fn complete(agent: &mut Agent, context: &mut Context, mut fix: Fixed, row: &Row, args: &[u64; 6], before: syscalls::Before, ret: i64) {
     fix.ret = ret;
     let number = u64::from(row.nr);
-    let spans = syscalls::outputs(row, args, before, ret);
+    let mut spans = core::mem::take(&mut agent.recorder().spans);
+    syscalls::outputs(row, args, before, ret, &mut spans);
     // A vfork child has descriptors of its own.
     let vfork = agent.thread().vfork;
     let r = agent.recorder();
@@ -220,7 +247,11 @@ fn complete(agent: &mut Agent, context: &mut Context, mut fix: Fixed, row: &Row,
         }
     }
     record.done();
+    r.spans = spans;
     context.set_return(ret);
+    if matches!(number, nr::WAIT4 | nr::WAITID) {
+        child::after_wait(agent, number, args, ret);
+    }
 }
 
 /// A call that may block and that a signal must be able to interrupt.
@@ -245,12 +276,16 @@ fn blocking(
     fix.kind = Kind::Complete;
     fix.registers = 0;
     let before = syscalls::before(row, args);
+    let shown = agent.recorder().sharing.is_written(number, args);
     let me = agent.current;
     let bounced = Bounced::prepare(agent, row, args, before);
     let call = bounced.args;
     let (agent, ret) = released(agent, || interruptible(me, number, &call));
     let ret = bounced.copy_back(row, ret);
     complete(agent, context, *fix, row, args, before, ret);
+    if shown {
+        sharing::log_changes(agent);
+    }
     agent
 }
 
@@ -317,11 +352,31 @@ fn after_event(agent: &'static mut Agent) {
         r.log.next_hash = r.log.events() + r.verify_every;
         hash_event(agent);
     }
-    if agent.live > 1 && token::contended() {
+    if contended(agent) {
         agent.thread().turns += 1;
         if agent.thread().turns > 20 {
             give_way(agent);
         }
+    }
+}
+
+/// Whether another thread, or another process that shares memory, waits to run.
+fn contended(agent: &mut Agent) -> bool {
+    agent.live > 1 && token::contended() || agent.recorder().sharing.contended()
+}
+
+/// An event that stands for no instruction of the program.
+fn fixed_at(agent: &Agent, kind: Kind) -> Fixed {
+    Fixed {
+        kind,
+        flags: 0,
+        thread: agent.current as u16,
+        nr: 0,
+        ret: 0,
+        rip: 0,
+        rsp: 0,
+        args: [0; 6],
+        registers: 0,
     }
 }
 
@@ -337,6 +392,7 @@ fn give_way(agent: &'static mut Agent) -> &'static mut Agent {
 
 /// Logs a hash of all readable memory.
 pub fn hash_event(agent: &mut Agent) {
+    sharing::settle(agent);
     agent.sites.set(false);
     agent.host.patched(false);
     let hash = crate::verify::memory::hash();
@@ -344,15 +400,8 @@ pub fn hash_event(agent: &mut Agent) {
     agent.sites.set(true);
     let Some(h) = hash else { return };
     let fix = Fixed {
-        kind: Kind::Hash,
-        flags: 0,
-        thread: agent.current as u16,
-        nr: 0,
         ret: h.cast_signed(),
-        rip: 0,
-        rsp: 0,
-        args: [0; 6],
-        registers: 0,
+        ..fixed_at(agent, Kind::Hash)
     };
     agent.recorder().log.event(fix).done();
 }

@@ -1,6 +1,6 @@
 //! Threads, children, execve and the end.
 
-use super::{hash_event, robust};
+use super::{child, hash_event, robust, sharing};
 use crate::arch::entry;
 use crate::context::Context;
 use crate::intercept;
@@ -24,7 +24,7 @@ pub mod clone_flag {
     pub const CHILD_CLEARTID: u64 = 0x20_0000;
     pub const CHILD_SETTID: u64 = 0x100_0000;
 }
-use clone_flag::{CHILD_CLEARTID, CHILD_SETTID, FILES, PARENT_SETTID, PIDFD, SETTLS, VFORK, VM};
+use clone_flag::{CHILD_CLEARTID, CHILD_SETTID, PARENT_SETTID, PIDFD, SETTLS, VFORK, VM};
 
 /// What a clone, fork or vfork asks for: flags, stack, parent tid, child tid, thread pointer.
 #[must_use]
@@ -109,25 +109,33 @@ fn raw_clone(flags: u64, stack: u64, ptid: u64, ctid: u64, tls: u64) -> i64 {
     unsafe { entry::rdb_clone(flags, stack, ptid, ctid, tls) }
 }
 
-/// A real child in memory of its own: it goes on unrecorded.
+/// A real child in memory of its own, with a stream of its own.
 fn fork(
     agent: &'static mut Agent,
     context: &mut Context,
     mut fix: Fixed,
     (flags, stack, ptid, ctid, tls): (u64, u64, u64, u64, u64),
 ) -> &'static mut Agent {
+    let r = agent.recorder();
+    let stream = if r.log.is_open() { r.tree.claim() } else { None };
+    let forked = r.log.events();
+    if stream.is_some() {
+        sharing::before_fork(agent, true);
+    }
     // The agent needs its own stack and thread pointer on the other side: the program's are put in place there.
     let ret = sys::raw(nr::CLONE, [flags & !SETTLS, 0, ptid, ctid, 0, 0]);
     if ret == 0 {
-        let_go(agent, context, flags & FILES == 0);
-        if flags & SETTLS != 0 {
-            crate::arch::bases::set_fs_base(tls);
-        }
-        if stack != 0 {
-            context.rsp = stack;
-        }
-        context.set_return(0);
+        child::begin(agent, context, stream, forked, (flags, stack, ptid, ctid, tls));
+        child::start_at(context, (flags, stack, ptid, ctid, tls));
         return agent;
+    }
+    match (stream, u32::try_from(ret)) {
+        (Some(stream), Ok(pid)) if ret > 0 => agent.recorder().tree.made(pid, stream),
+        (Some(stream), _) => {
+            agent.recorder().tree.withdraw(stream);
+            sharing::before_fork(agent, false);
+        }
+        _ => {}
     }
     fix.ret = ret;
     let mut record = agent.recorder().log.event(fix);
@@ -147,6 +155,7 @@ pub fn let_go(agent: &mut Agent, context: &mut Context, own_files: bool) {
     context.stack = agent.thread().signal_stack;
     give_back_stack(agent.current, &context.stack);
     agent.mode = Mode::Off;
+    sharing::abandon(agent, own_files);
     agent.sites.set(false);
     agent.host.patched(false);
     super::program_break::give_back(agent);
@@ -198,6 +207,7 @@ extern "C" fn rdb_thread_start(n: u64) -> ! {
     unsafe {
         let agent = crate::state::claim();
         agent.current = n as usize;
+        sharing::entered(agent);
         entry::rdb_resume(agent.threads[n as usize].context)
     }
 }
@@ -206,6 +216,7 @@ extern "C" fn rdb_thread_start(n: u64) -> ! {
 pub fn exit(agent: &'static mut Agent, fix: Fixed) -> &'static mut Agent {
     if agent.thread().vfork {
         agent.recorder().log.event(fix).done();
+        sharing::left(agent);
         token::release();
         sys::exit_group(fix.args[0] as u32);
     }
@@ -231,6 +242,7 @@ pub fn exit(agent: &'static mut Agent, fix: Fixed) -> &'static mut Agent {
     if cleared {
         sys::raw(nr::FUTEX, [clear, 1, 0x7fff_ffff, 0, 0, 0]);
     }
+    sharing::left(agent);
     token::release();
     sys::exit_thread();
 }
@@ -239,6 +251,7 @@ pub fn exit(agent: &'static mut Agent, fix: Fixed) -> &'static mut Agent {
 pub fn exit_group(agent: &'static mut Agent, fix: Fixed, status: u64) -> ! {
     agent.recorder().log.event(fix).done();
     if agent.thread().vfork {
+        sharing::left(agent);
         token::release();
         sys::exit_group(status as u32);
     }
@@ -246,6 +259,7 @@ pub fn exit_group(agent: &'static mut Agent, fix: Fixed, status: u64) -> ! {
         hash_event(agent);
     }
     agent.recorder().end(End::Exited(status as u32 & 0xff));
+    sharing::leave(agent);
     sys::exit_group(status as u32)
 }
 
@@ -256,12 +270,23 @@ pub fn execve(agent: &'static mut Agent, context: &mut Context, mut fix: Fixed, 
         fix.kind = Kind::Enter;
         agent.recorder().log.event(fix).done();
         let call = super::files::substitute(agent, nr::EXECVE, *a);
+        let executor = child::executor(agent, a);
+        if let Some(e) = &executor {
+            agent.recorder().tree.made(sys::pid() as u32, e.stream);
+        }
         let (agent, ret) = released(agent, || {
             intercept::trap_cpu(false);
+            if let Some(e) = &executor {
+                e.run();
+            }
             let ret = sys::raw(nr::EXECVE, call);
             intercept::trap_cpu(true);
             ret
         });
+        if let Some(e) = &executor {
+            agent.recorder().tree.waited(sys::pid() as u32);
+            agent.recorder().tree.withdraw(e.stream);
+        }
         fix.kind = Kind::Complete;
         fix.registers = 0;
         fix.ret = ret;
@@ -270,7 +295,15 @@ pub fn execve(agent: &'static mut Agent, context: &mut Context, mut fix: Fixed, 
         return agent;
     }
     if agent.live > 1 {
-        // The other threads would have to die inside this process first: end the trace, let the program go on.
+        // The other threads would have to die inside this process first: only the kernel's execve does that.
+        if let Some(e) = child::executor(agent, a) {
+            agent.recorder().log.announce(End::Replaced(e.stream));
+            intercept::trap_cpu(false);
+            e.run();
+            intercept::trap_cpu(true);
+            agent.recorder().log.announce(End::Open);
+            agent.recorder().tree.withdraw(e.stream);
+        }
         crate::diag::say!("recording stopped: execve with other threads running cannot be recorded yet; the program goes on");
         agent.recorder().end(End::Unsupported(nr::EXECVE as u32));
         intercept::trap_cpu(false);

@@ -34,25 +34,56 @@ impl Snapshots {
     /// The index of a file's snapshot, made now unless this content is known. `None` when it cannot be made.
     pub fn index(&mut self, fd: u64) -> Option<u64> {
         let st = sys::fstat(fd).ok()?;
-        let key = [st[0], st[1], st[6], st[11], st[12], st[13], st[14]];
+        let key = key(&st);
         if let Some(i) = self.known.iter().position(|k| *k == key) {
             return Some(i as u64);
         }
         let index = self.known.len() as u64;
         let target = path(&[&self.trace, b"/files/", format!("{index}").as_bytes()])?;
-        let name = format!(
-            "/{:x}-{:x}-{:x}-{:x}.{:x}-{:x}.{:x}",
-            key[0], key[1], key[2], key[3], key[4], key[5], key[6]
-        );
+        let name = stored_name(&st);
         let stored = path(&[&self.store, name.as_bytes()])?;
-        // Times have the granularity of a timer tick: content changed a moment ago may change again unseen.
-        let settled = sys::clock(0) / 1_000_000_000 > st[13] + 2;
-        let done = settled && (sys::link(&stored, &target) == 0 || self.store_and_link(fd, &name, &stored, &target)) || copy(fd, &target);
+        let done =
+            settled(&st) && (sys::link(&stored, &target) == 0 || self.store_and_link(fd, &name, &stored, &target)) || copy(fd, &target);
         if !done {
             return None;
         }
         self.known.push(key);
         Some(index)
+    }
+
+    /// What was noted of a file under a name, if its content is the same still.
+    #[must_use]
+    pub fn note(&self, fd: u64, kind: &str) -> Option<Vec<u8>> {
+        let fd = u64::try_from(sys::open(&self.note_path(fd, kind)?, 0, 0)).ok()?;
+        let mut bytes = alloc::vec![0u8; 4096];
+        let n = usize::try_from(sys::read(fd, &mut bytes)).ok();
+        sys::close(fd);
+        bytes.truncate(n?);
+        Some(bytes)
+    }
+
+    /// Notes something of a file, for recordings to come. A note that cannot be written, or is long, is not.
+    pub fn take_note(&self, fd: u64, kind: &str, bytes: &[u8]) {
+        let (Some(stored), true) = (self.note_path(fd, kind), bytes.len() < 4096) else {
+            return;
+        };
+        let unique = format!(".{}", sys::pid());
+        let Ok(temporary) = CString::new([stored.as_bytes(), unique.as_bytes()].concat()) else {
+            return;
+        };
+        let Ok(out) = u64::try_from(sys::open(&temporary, 0o301, 0o400)) else {
+            return;
+        };
+        let written = sys::write_all(out, bytes).is_ok();
+        sys::close(out);
+        if !written || sys::rename(&temporary, &stored) != 0 {
+            sys::unlink(&temporary);
+        }
+    }
+
+    fn note_path(&self, fd: u64, kind: &str) -> Option<CString> {
+        let st = sys::fstat(fd).ok()?;
+        settled(&st).then(|| path(&[&self.store, stored_name(&st).as_bytes(), b".", kind.as_bytes()]))?
     }
 
     fn store_and_link(&self, fd: u64, name: &str, stored: &CString, target: &CString) -> bool {
@@ -69,6 +100,21 @@ impl Snapshots {
         }
         sys::link(stored, target) == 0
     }
+}
+
+fn key(st: &[u64; 18]) -> Key {
+    [st[0], st[1], st[6], st[11], st[12], st[13], st[14]]
+}
+
+/// Name of a content in the store.
+fn stored_name(st: &[u64; 18]) -> alloc::string::String {
+    let [device, inode, size, m, m_ns, c, c_ns] = key(st);
+    format!("/{device:x}-{inode:x}-{size:x}-{m:x}.{m_ns:x}-{c:x}.{c_ns:x}")
+}
+
+/// Times have the granularity of a timer tick: content changed a moment ago may change again unseen.
+fn settled(st: &[u64; 18]) -> bool {
+    sys::clock(0) / 1_000_000_000 > st[13] + 2
 }
 
 fn path(parts: &[&[u8]]) -> Option<CString> {

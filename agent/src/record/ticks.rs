@@ -1,10 +1,10 @@
 //! Ticks while recording: where signals are delivered and the token changes hands in programs that make no system calls.
 
-use super::{after_event, deliver, fixed, give_way};
+use super::{after_event, contended, deliver, fixed, give_way};
 use crate::context::Context;
 use crate::interpreters::cpython::ticks;
 use crate::state::Agent;
-use crate::threads::{slot, token};
+use crate::threads::slot;
 use core::sync::atomic::Ordering;
 use rdb_trace::Kind;
 
@@ -16,7 +16,7 @@ const NO_CALL: u64 = u64::MAX;
 pub fn reached(agent: &'static mut Agent, context: &'static mut Context, count: u64) {
     ticks::answered();
     let signalled = slot(agent.current).wanted.load(Ordering::SeqCst) != 0;
-    let contended = agent.live > 1 && token::contended();
+    let contended = contended(agent);
     if !signalled && !contended {
         return;
     }

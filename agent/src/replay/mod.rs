@@ -7,6 +7,7 @@
 pub mod answers;
 pub mod apply;
 pub mod events;
+pub mod lineage;
 pub mod open;
 pub mod schedule;
 pub mod ticks;
@@ -41,6 +42,10 @@ pub struct Replay {
     pub directory: Vec<u8>,
     /// The log.
     pub reader: events::Events,
+    /// Streams to go on with, last first.
+    pub branches: Vec<lineage::Branch>,
+    /// Events of the streams before the present one.
+    pub before: u64,
     /// Whom it serves.
     pub purpose: Purpose,
     /// The run under way.
@@ -74,6 +79,10 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
         nr::MMAP => {
             apply::mmap(agent, &event);
             context.set_return(want.ret);
+        }
+        nr::CLONE | nr::VFORK | nr::FORK if agent.replay().branches_here() => {
+            lineage::branch(agent, context, &event, number);
+            schedule::next(agent)
         }
         nr::CLONE | nr::VFORK | nr::FORK => {
             apply::clone(agent, context, &event, number);
@@ -165,7 +174,7 @@ pub fn trap(agent: &mut Agent, context: &mut Context) -> bool {
 fn enter(agent: &mut Agent, context: &Context) {
     let at = (&raw const *context) as u64;
     agent.thread().context = at;
-    if agent.replay().reader.index() >= agent.replay().goal_event {
+    if agent.replay().index() >= agent.replay().goal_event {
         crate::orders::reached_event(agent);
     }
 }
@@ -186,7 +195,7 @@ fn advance(agent: &mut Agent) {
 
 /// The trace is damaged here.
 pub fn damaged(agent: &mut Agent, error: rdb_trace::RecordError) -> ! {
-    let at = agent.replay().reader.index();
+    let at = agent.replay().index();
     crate::orders::failed(
         agent,
         &format!("the trace is damaged at event {at} ({error}); everything before it can be replayed"),
@@ -208,6 +217,12 @@ pub fn died(agent: &mut Agent, context: &Context, signal: u64, info: &[u8; 128])
 
 /// Nothing is left to replay.
 pub fn ended(agent: &mut Agent) -> ! {
+    if !agent.replay().branches.is_empty() {
+        crate::orders::failed(
+            agent,
+            "the process that forked this one was killed before its own recording told of it; what follows cannot be replayed",
+        );
+    }
     agent.replay().ended = true;
     crate::orders::end(agent)
 }
@@ -244,6 +259,7 @@ pub fn describe(f: &Fixed) -> String {
         Kind::Signal => format!("signal {}", f.nr),
         Kind::Hash => String::from("memory hash"),
         Kind::Tick => format!("tick {}", f.ret),
+        Kind::Changed => String::from("shared memory changed"),
         Kind::Start => String::from("start"),
     };
     format!(

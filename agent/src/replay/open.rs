@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use super::events::Events;
-use crate::layout::LOG;
+use crate::state::page_up;
 use crate::sys::{self, map};
 use alloc::ffi::CString;
 use alloc::format;
@@ -13,11 +13,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use rdb_trace::{Cpu, HEADER_SIZE, Header, OpenError, Opened};
 
-/// Opens the log of the trace in `directory`.
+/// Opens the log of the stream in `directory`, mapped at `at`; its header, and the address behind it.
 ///
 /// # Errors
 /// One line for people.
-pub fn log(directory: &[u8]) -> Result<(Header, Events), String> {
+pub fn log(directory: &[u8], at: u64) -> Result<(Header, Events, u64), String> {
     let shown = String::from_utf8_lossy(directory);
     let path = CString::new([directory, b"/events"].concat()).map_err(|_| String::from("the trace's path has a NUL in it"))?;
     let fd = sys::open(&path, 0, 0);
@@ -25,27 +25,27 @@ pub fn log(directory: &[u8]) -> Result<(Header, Events), String> {
         return Err(format!("cannot open {shown}/events (error {}); is it a trace directory?", -fd));
     }
     let fd = fd.cast_unsigned();
-    let opened = map_log(fd, &shown);
+    let opened = map_log(fd, at, &shown);
     sys::close(fd);
     opened
 }
 
-fn map_log(fd: u64, shown: &str) -> Result<(Header, Events), String> {
+fn map_log(fd: u64, at: u64, shown: &str) -> Result<(Header, Events, u64), String> {
     let size = sys::fstat(fd).map_err(|e| format!("cannot read {shown}/events (error {e})"))?[6];
-    let opened = Opened::new(size, |at, to| read(fd, at, to)).map_err(|e| match e {
+    let opened = Opened::new(size, |from, to| read(fd, from, to)).map_err(|e| match e {
         OpenError::Header(e) => format!("{shown}: {e}"),
         OpenError::Unreadable(e) => format!("cannot read {shown}/events (error {e})"),
     })?;
     let header = opened.header;
     // Sealed chunks never change; the open one, which does while a recorder still writes, was copied.
     let len = HEADER_SIZE as u64 + header.progress.sealed;
-    let r = sys::mmap(LOG, len, map::READ, map::PRIVATE | map::FIXED_NOREPLACE, fd, 0);
-    if r.cast_unsigned() != LOG {
+    let r = sys::mmap(at, len, map::READ, map::PRIVATE | map::FIXED_NOREPLACE, fd, 0);
+    if r.cast_unsigned() != at {
         return Err(format!("cannot map {shown}/events (error {})", -r));
     }
     // SAFETY: just mapped, read-only, never unmapped.
-    let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(LOG as *const u8, len as usize) };
-    Ok((header, Events::new(opened, bytes)))
+    let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(at as *const u8, len as usize) };
+    Ok((header, Events::new(opened, bytes), at + page_up(len)))
 }
 
 fn read(fd: u64, mut at: u64, mut to: &mut [u8]) -> Result<(), i32> {
@@ -75,17 +75,6 @@ pub fn check_cpu(recorded: &Cpu, here: &Cpu) -> Result<(), String> {
             lacking.join(", ")
         ));
     }
-    if recorded.trapped && !here.trapped {
-        return Err(String::from(
-            "this CPU (or hypervisor) cannot trap CPUID, so the program would see another CPU than it was recorded on; replay the trace on one that can",
-        ));
-    }
-    if !recorded.trapped && recorded.signature != here.signature {
-        return Err(format!(
-            "the trace was recorded where CPUID cannot be trapped, on another kind of CPU ({:#x}, this is {:#x}); replay it there",
-            recorded.signature, here.signature
-        ));
-    }
     Ok(())
 }
 
@@ -107,19 +96,11 @@ mod tests {
 
     #[test]
     fn a_poorer_cpu_is_refused_and_a_richer_one_is_not() {
-        let mut old = Cpu {
-            trapped: true,
-            signature: 1,
-            ..Cpu::default()
-        };
+        let old = Cpu::default();
         let mut new = Cpu { signature: 2, ..old };
         new.features[2] = 1 << 16 | 1 << 5;
         assert_eq!(check_cpu(&old, &new), Ok(()));
         let refused = check_cpu(&new, &old).unwrap_err();
         assert!(refused.contains("avx2, avx512f;"), "{refused}");
-        new.trapped = false;
-        assert!(check_cpu(&old, &new).unwrap_err().contains("cannot trap CPUID"));
-        old.trapped = false;
-        assert!(check_cpu(&old, &new).unwrap_err().contains("another kind of CPU"));
     }
 }

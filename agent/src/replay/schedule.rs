@@ -12,6 +12,7 @@ use crate::state::Agent;
 use crate::sys::nr;
 use crate::threads::slot;
 use core::sync::atomic::Ordering;
+use rdb_trace::event::Fixed;
 use rdb_trace::{Kind, Tag};
 
 /// The saved context of a fiber.
@@ -19,6 +20,13 @@ fn context_of(agent: &Agent, thread: usize) -> Option<&'static mut Context> {
     let at = agent.threads.get(thread)?.context;
     // SAFETY: a fiber that does not run has its context on its own slot, where nothing else lives.
     (at != 0).then(|| unsafe { &mut *(at as *mut Context) })
+}
+
+/// Where the CPU cannot trap CPUID and that is what the program executes next: it is where the event says.
+pub fn rewrite_cpuid(agent: &mut Agent, next: &Fixed) {
+    if next.kind == Kind::Cpuid && agent.cpu.untrapped {
+        agent.sites.trap_cpuid(next.rip);
+    }
 }
 
 /// Carries out events that need no program code, then resumes the fiber whose event is next.
@@ -39,6 +47,7 @@ pub fn next(agent: &'static mut Agent) -> ! {
         };
         match f.kind {
             Kind::Hash => crate::orders::check_hash(agent, f.ret.cast_unsigned()),
+            Kind::Changed => apply::effects(&event),
             Kind::Complete => {
                 if let (nr::VFORK | nr::CLONE, Some(child)) = (u64::from(f.nr), event.tagged(Tag::Thread).and_then(|e| e.number())) {
                     agent.live -= 1;
@@ -76,6 +85,7 @@ pub fn next(agent: &'static mut Agent) -> ! {
                     signals::frame::save_fp(left);
                 }
                 super::ticks::set_goal(agent, &f);
+                rewrite_cpuid(agent, &f);
                 agent.current = thread;
                 bases::set_fs_base(agent.threads[thread].fs);
                 entry::RDB_FAST_CONTEXT.store(slot(thread).fast_context.load(Ordering::Relaxed), Ordering::Relaxed);

@@ -17,6 +17,8 @@ use core::sync::atomic::Ordering;
 
 const SIGTRAP: u64 = 5;
 const SI_TKILL: i32 = -6;
+/// `si_code` of SIGSYS raised by Syscall User Dispatch.
+const SYS_USER_DISPATCH: u8 = 2;
 
 /// `sa_restorer`.
 #[must_use]
@@ -39,7 +41,13 @@ pub fn install() {
     }
 }
 
-extern "C" fn on_system_call(_signal: i32, _info: *const [u8; 128], context: *mut Context) {
+extern "C" fn on_system_call(_signal: i32, info: *const [u8; 128], context: *mut Context) {
+    // SAFETY: the kernel's, alive until we return.
+    let code = unsafe { (*info)[8] };
+    if code != SYS_USER_DISPATCH {
+        // Another recorded process waits for this one, see `record::group`.
+        return ticks::request();
+    }
     // SAFETY: SIGSYS interrupts program code only (agent text is the allowed range), and the context is the kernel's, alive until we return.
     let (agent, context) = unsafe { (state::claim(), &mut *context) };
     agent.current = current_slot();

@@ -37,6 +37,11 @@ pub fn release() {
     }
 }
 
+/// In a forked child, whose one thread holds the token: nobody waits.
+pub fn reset() {
+    NEXT.store(SERVING.load(SeqCst).wrapping_add(1), SeqCst);
+}
+
 /// Whether somebody waits for it. Only the holder may ask.
 #[must_use]
 pub fn contended() -> bool {

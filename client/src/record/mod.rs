@@ -36,7 +36,7 @@ pub fn run(places: &Places, args: &RecordArgs) -> Result<u8, Fault> {
         .arg(places.store())
         .arg(args.verify_every.to_string())
         .arg(args.max_size.unwrap_or(0).to_string())
-        .arg("--");
+        .args(["0", "0", if args.no_follow { "alone" } else { "follow" }, "--"]);
     command.arg(&program).args(&args.command);
     let status = child::run(command)?;
     // What cannot be written now (a full disk) is no reason to lose the program's own exit status.

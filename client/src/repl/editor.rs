@@ -40,11 +40,7 @@ impl Completer for Completion {
 }
 
 /// Reads and carries out lines until the user leaves. `watch` sets up what Ctrl-C does to a running command.
-pub(super) fn run(
-    mut prompt: Prompt,
-    history: &Path,
-    watch: impl FnOnce() -> Result<(), Fault>,
-) -> Result<(), Fault> {
+pub(super) fn run(mut prompt: Prompt, history: &Path, watch: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
     let broken = |e: ReadlineError| Fault::new(format!("cannot read from the terminal: {e}"));
     let config = Config::builder()
         .completion_type(CompletionType::List)

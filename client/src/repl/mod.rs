@@ -22,7 +22,7 @@ use std::thread;
 /// # Errors
 /// [`Fault`].
 pub fn run(places: &Places, args: &ReplayArgs) -> Result<u8, Fault> {
-    let trace = as_text(&places.trace(&args.trace)?)?;
+    let trace = as_text(&crate::processes::choose(places.trace(&args.trace)?, args.pid)?)?;
     let (session, here) = Session::open(Launcher::from_env(places.socket.clone()), trace, true)?;
     let interactive = io::stdin().is_terminal();
     let interrupter = session.interrupter();

@@ -145,7 +145,12 @@ mod tests {
             .as_nanos();
         fs::write(
             dir.path().join("events"),
-            rdb_trace::Header::page(0, u64::try_from(started).unwrap(), &rdb_trace::Cpu::default()),
+            rdb_trace::Header::page(
+                &rdb_trace::Origin::default(),
+                0,
+                u64::try_from(started).unwrap(),
+                &rdb_trace::Cpu::default(),
+            ),
         )
         .unwrap();
         fs::write(dir.path().join("old.py"), "1\n").unwrap();
