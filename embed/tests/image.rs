@@ -48,5 +48,6 @@ fn no_segment_is_writable_and_executable() {
 
 #[test]
 fn it_is_small() {
-    assert!(IMAGE.len() < 512 << 10, "{} bytes", IMAGE.len());
+    // A third of it decodes instructions, for CPUs that cannot trap CPUID; what does not run is never read.
+    assert!(IMAGE.len() < 640 << 10, "{} bytes", IMAGE.len());
 }

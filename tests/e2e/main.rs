@@ -7,6 +7,7 @@ mod faults;
 mod interrupts;
 mod native;
 mod portable;
+mod processes;
 mod programs;
 mod recording;
 mod stepping;

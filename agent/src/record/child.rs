@@ -109,11 +109,7 @@ pub fn executor(agent: &mut Agent, a: &[u64; 6]) -> Option<Executor> {
     if !agent.recorder().tree.follow || !agent.recorder().log.is_open() {
         return None;
     }
-    let path = if super::files::is_own_exe(a[0]) {
-        agent.program.clone()
-    } else {
-        memory::try_c_string(a[0], 4096, errno::ENAMETOOLONG).ok()?
-    };
+    let path = super::exec::named(agent, a[0]).ok()?;
     let mut request = super::exec::Request {
         path: path.clone(),
         args: Vec::new(),

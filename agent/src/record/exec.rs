@@ -174,6 +174,32 @@ fn strings(mut at: u64) -> Result<Vec<Vec<u8>>, i64> {
     Ok(all)
 }
 
+/// Whether the path at `path` can be executed at all.
+///
+/// # Errors
+/// The error number.
+pub fn check(agent: &Agent, path: u64) -> Result<(), i64> {
+    let mut request = Request {
+        path: named(agent, path)?,
+        args: Vec::new(),
+        env: Vec::new(),
+    };
+    resolve(&mut request).map(|fd| {
+        sys::close(fd);
+    })
+}
+
+/// The path of a program to be executed; the program's own name for itself leads to the agent otherwise.
+///
+/// # Errors
+/// The error number.
+pub fn named(agent: &Agent, path: u64) -> Result<Vec<u8>, i64> {
+    if super::files::is_own_exe(path) {
+        return Ok(agent.program.clone());
+    }
+    try_c_string(path, 4096, errno::ENAMETOOLONG)
+}
+
 /// Whether a file is a 64-bit program for this machine.
 fn is_native(fd: u64) -> bool {
     let mut magic = [0u8; 20];
@@ -193,13 +219,8 @@ pub fn can_be_loaded(fd: u64) -> bool {
 /// # Errors
 /// The error number; the old program is then untouched.
 pub fn exec(agent: &mut Agent, context: &mut Context, fix: Fixed, a: &[u64; 6]) -> Result<(), i64> {
-    let path = if super::files::is_own_exe(a[0]) {
-        agent.program.clone()
-    } else {
-        try_c_string(a[0], 4096, errno::ENAMETOOLONG)?
-    };
     let mut request = Request {
-        path,
+        path: named(agent, a[0])?,
         args: strings(a[1])?,
         env: strings(a[2])?,
     };

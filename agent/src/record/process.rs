@@ -296,6 +296,12 @@ pub fn execve(agent: &'static mut Agent, context: &mut Context, mut fix: Fixed, 
     }
     if agent.live > 1 {
         // The other threads would have to die inside this process first: only the kernel's execve does that.
+        if let Err(e) = super::exec::check(agent, a[0]) {
+            fix.ret = -e;
+            agent.recorder().log.event(fix).done();
+            context.set_return(fix.ret);
+            return agent;
+        }
         if let Some(e) = child::executor(agent, a) {
             agent.recorder().log.announce(End::Replaced(e.stream));
             intercept::trap_cpu(false);
