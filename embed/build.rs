@@ -7,7 +7,8 @@ use std::process::Command;
 fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let root = here.parent().expect("embed lies in the workspace");
-    for room in ["agent/src", "agent/Cargo.toml", "agent/image", "protocol/src", "trace/src"] {
+    let manifests = ["agent/Cargo.toml", "protocol/Cargo.toml", "trace/Cargo.toml"];
+    for room in ["agent/src", "agent/image", "protocol/src", "trace/src"].iter().chain(&manifests) {
         println!("cargo::rerun-if-changed={}", root.join(room).display());
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));

@@ -8,9 +8,10 @@ use crate::arch::entry;
 use crate::diag::{self, say};
 use crate::record::Recorder;
 use crate::record::exec::{self, Request};
-use crate::record::log::{self, Form, Log};
+use crate::record::log::{self, Log, Settings};
 use crate::record::snapshot::Snapshots;
 use crate::record::tree::Tree;
+use crate::replay::events::Events;
 use crate::replay::lineage::{self, Lineage};
 use crate::replay::{self, Purpose, Replay};
 use crate::state::{self, Agent, Mode};
@@ -106,6 +107,7 @@ fn set_up(mode: Mode) -> &'static mut Agent {
         .tid
         .store(sys::raw(sys::nr::GETTID, [0; 6]).cast_unsigned(), Ordering::SeqCst);
     signals::handlers::install();
+    agent.cpu.probe();
     agent
 }
 
@@ -125,7 +127,6 @@ fn record(given: &Given) -> ! {
     }
     let small = |i: usize| number(&a[i]).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     let every = small(4);
-    let limit = number(&a[5]).filter(|n| *n > 0).unwrap_or(u64::MAX);
     let tree = Tree::new(&a[2], &a[3], small(6), a[8] == b"follow");
     let origin = Origin {
         stream: tree.stream,
@@ -152,15 +153,15 @@ fn record(given: &Given) -> ! {
     });
     let folder = tree.folder(tree.stream);
     let path = CString::new([&folder[..], b"/events"].concat()).unwrap_or_default();
-    let form = Form {
-        verify_every: every,
-        limit,
-        cpu: intercept::cpu_here(),
-    };
     // The first process's folder was made by whoever started us.
     let made = tree.stream == 0 || tree.make_files(tree.stream);
+    let settings = Settings {
+        verify_every: every,
+        limit: number(&a[5]).filter(|n| *n > 0).unwrap_or(u64::MAX),
+        cpu: intercept::cpu_here(),
+    };
     let created = if made {
-        Log::create(&path, &origin, &form)
+        Log::create(&path, &origin, &settings)
     } else {
         Err(sys::errno::EACCES)
     };
@@ -176,8 +177,7 @@ fn record(given: &Given) -> ! {
         sys::exit_group(FAILED)
     });
     let snapshots = Snapshots::new(&folder, &a[3]);
-    agent.cpu.untrapped = !form.cpu.trapped;
-    agent.recorder = Some(Box::new(Recorder::new(log, snapshots, tree, form)));
+    agent.recorder = Some(Box::new(Recorder::new(log, snapshots, tree, u64::from(every))));
     let (mask, ignored) = inherited_signals();
     set_signals(agent, mask, ignored);
     let args = [mask, ignored, 0, 0, 0, 0];
@@ -248,19 +248,18 @@ fn open_trace(directory: &[u8], purpose: Purpose) -> &'static mut Agent {
     let agent = set_up(Mode::Replay);
     let (lineage, problem) = match lineage::open(directory) {
         Ok(lineage) => {
-            let here = intercept::cpu_here();
             if !lineage.cpu.trapped {
-                // What the recording left alone must be left alone now.
+                // What was rewritten then is rewritten now; what was not asked the CPU and does so again.
                 intercept::leave_cpuid();
+                agent.cpu.untrapped = true;
             }
-            agent.cpu.untrapped = !here.trapped || !lineage.cpu.trapped;
-            let problem = replay::open::check_cpu(&lineage.cpu, &here).err();
+            let problem = replay::open::check_cpu(&lineage.cpu, &intercept::cpu_here()).err();
             (lineage, problem)
         }
         Err(text) => (
             Lineage {
                 directory: directory.to_vec(),
-                reader: replay::events::Events::none(),
+                reader: Events::none(),
                 branches: Vec::new(),
                 cpu: rdb_trace::Cpu::default(),
             },

@@ -83,12 +83,12 @@ pub struct RecordArgs {
     /// Record a hash of the program's memory every K events, for `verify`; 0 for none
     #[arg(long, value_name = "K", default_value_t = 0)]
     pub verify_every: u32,
-    /// Record the first process alone, not those it makes
-    #[arg(long)]
-    pub no_follow: bool,
     /// Stop recording when the event log has this size; the program goes on. K, M, G and T are powers of 1024; at least 1M
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_size: Option<u64>,
+    /// Record the first process alone, not those it makes
+    #[arg(long)]
+    pub no_follow: bool,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     pub command: Vec<OsString>,

@@ -1,5 +1,7 @@
 //! Reading a trace's event log from disk, one event at a time. The format itself is `rdb_trace`'s.
 
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use rdb_trace::{EVENTS_FILE, Event, HEADER_SIZE, Header, HeaderError, OpenError, Opened, Pieces, Reader, RecordError};
 use std::fs::File;
 use std::io;
@@ -31,6 +33,12 @@ pub enum LogError {
         /// How much is missing.
         missing: u64,
     },
+}
+
+/// Whether a recorder holds the log in `folder`: it locks it as long as it lives.
+pub(crate) fn is_being_written(folder: &Path) -> bool {
+    File::open(folder.join(EVENTS_FILE))
+        .is_ok_and(|log| matches!(Flock::lock(log, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK))))
 }
 
 type Read = Box<dyn FnMut(u64, &mut [u8]) -> Result<(), i32>>;

@@ -5,10 +5,11 @@
 //! too late to link, it copies (`record/snapshot.rs` of the agent).
 
 use crate::cli::RmArgs;
+use crate::log::is_being_written;
 use crate::paths::{LATEST, Places};
+use crate::processes::folders;
 use crate::{Fault, ls};
-use nix::fcntl::{Flock, FlockArg};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
@@ -35,14 +36,9 @@ pub fn run(places: &Places, args: &RmArgs) -> Result<u8, Fault> {
     removed.map(|()| 0)
 }
 
-/// Whether a recorder holds the log: it locks it as long as it lives.
+/// Whether one of its processes still runs.
 fn recording(trace: &Path) -> bool {
-    File::open(trace.join(rdb_trace::EVENTS_FILE)).is_ok_and(|log| {
-        matches!(
-            Flock::lock(log, FlockArg::LockSharedNonblock),
-            Err((_, nix::errno::Errno::EWOULDBLOCK))
-        )
-    })
+    [trace.to_owned()].iter().chain(&folders(trace)).any(|f| is_being_written(f))
 }
 
 /// Removes a trace: in one step for whoever looks for it, then for good.
@@ -67,20 +63,18 @@ fn point_latest(places: &Places) {
     }
 }
 
-/// What recordings note of a content, beside it.
-const NOTE: &str = ".cpuid";
-
-/// Removes the contents that have no link but the store's, and then the notes of contents that are gone. What cannot be removed now can
-/// be later.
+/// Removes the contents that have no link but the store's, and then the notes on contents that are not there. What cannot be removed
+/// now can be later.
 fn collect(store: &Path) {
-    let content = |path: &PathBuf| path.to_str().and_then(|p| p.strip_suffix(NOTE)).map(PathBuf::from);
-    let unused = |path: &PathBuf| path.symlink_metadata().is_ok_and(|m| m.is_file() && m.nlink() == 1);
-    let all = fs::read_dir(store).into_iter().flatten().flatten().map(|e| e.path());
-    let (notes, contents): (Vec<_>, Vec<_>) = all.partition(|p| content(p).is_some());
-    for path in contents.iter().filter(|p| unused(p)) {
+    let all: Vec<PathBuf> = fs::read_dir(store).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    // A note has its content's name and an extension (`record/snapshot.rs`); so has a copy being made.
+    let content = |path: &Path| path.with_extension("");
+    let (notes, contents): (Vec<_>, Vec<_>) = all.iter().partition(|p| p.extension().is_some() && all.contains(&content(p)));
+    let unused = |path: &Path| path.symlink_metadata().is_ok_and(|m| m.is_file() && m.nlink() == 1);
+    for path in contents.into_iter().filter(|p| unused(p)) {
         let _ = fs::remove_file(path);
     }
-    for note in notes.iter().filter(|n| content(n).is_some_and(|c| !c.exists())) {
+    for note in notes.into_iter().filter(|n| !content(n).exists()) {
         let _ = fs::remove_file(note);
     }
 }
@@ -88,7 +82,9 @@ fn collect(store: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::fcntl::{Flock, FlockArg};
     use rdb_trace::End;
+    use std::fs::File;
 
     fn trace(places: &Places, name: &str, started: u64, content: &str) -> PathBuf {
         let at = places.data.join(name);
@@ -122,6 +118,9 @@ mod tests {
         let a = trace(&places, "a", second, "shared");
         let b = trace(&places, "b", 2 * second, "shared");
         let c = trace(&places, "c", 3 * second, "own");
+        for note in ["shared.cpuid", "own.cpuid"] {
+            fs::write(places.store().join(note), "note").unwrap();
+        }
         let names: Vec<_> = ls::all(&places.data).unwrap().into_iter().map(|t| t.0).collect();
         assert_eq!(names, [a.clone(), b.clone(), c.clone()]);
 
@@ -129,6 +128,7 @@ mod tests {
         assert!(a.exists(), "nothing is removed when one is not there");
         rm(&places, &["c", "latest"]).unwrap();
         assert!(!c.exists() && !places.store().join("own").exists());
+        assert!(!places.store().join("own.cpuid").exists() && places.store().join("shared.cpuid").exists());
         assert_eq!(fs::read_link(places.data.join(LATEST)).unwrap(), b);
         rm(&places, &["a"]).unwrap();
         assert!(places.store().join("shared").exists());

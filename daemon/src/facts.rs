@@ -34,7 +34,7 @@ pub(crate) struct TraceFacts {
 }
 
 impl TraceFacts {
-    /// Reads header and first record. Of a forked process that is the first record of the one it descends from, whose events up to the
+    /// Reads header and first event. Of a forked process that is the first event of the one it descends from, whose events up to the
     /// fork are its own, too.
     pub(crate) fn read(path: &Path) -> Result<TraceFacts, Fault> {
         if !path.is_absolute() {

@@ -169,3 +169,37 @@ print(n + len(os.read(f, 3 << 20)))";
     let bad = run(&sandbox, &["record", "--max-size", "10K", "/bin/true"]);
     assert_eq!(bad.status.code(), Some(2));
 }
+
+#[test]
+fn a_tree_of_processes_is_packed_whole_and_its_killed_ones_closed() {
+    let sandbox = Sandbox::new();
+    // One child pipes to another, one is killed in the middle of its chunk.
+    let script = "python3 -c 'print(6 * 7)' | cat
+python3 -c 'import os
+for i in range(2000): os.stat(\"/tmp\")
+os.kill(os.getpid(), 9)'
+exit 0";
+    let recorded = sandbox.record("trace", &["/bin/sh", "-c", script]);
+    assert_eq!(text(&recorded.out.stdout), "42\n");
+    let folders: Vec<_> = fs::read_dir(recorded.trace.join("processes"))
+        .unwrap()
+        .flatten()
+        .map(|e| e.path())
+        .collect();
+    let heads: Vec<_> = folders.iter().map(|f| header(f)).collect();
+    assert!(heads.len() >= 3 && heads.iter().all(|h| h.progress.open == 0), "{heads:?}");
+    let killed: Vec<_> = heads.iter().filter(|h| h.end == End::Signalled(9)).collect();
+    assert!(killed.len() == 1 && killed[0].events > 2000, "{heads:?}");
+    for (folder, head) in folders.iter().zip(&heads) {
+        let size = fs::metadata(folder.join("events")).unwrap().len();
+        assert_eq!(size, 4096 + head.progress.sealed, "no more room than the chunks take");
+    }
+    sandbox.verify(&recorded.trace);
+    let listed = done(&sandbox, &["ps", "./trace"]).lines().count();
+
+    done(&sandbox, &["pack", "./trace", "-o", "tree.rdb"]);
+    fs::remove_dir_all(&recorded.trace).unwrap();
+    fs::remove_dir_all(sandbox.path("data")).unwrap();
+    assert_eq!(done(&sandbox, &["ps", "tree.rdb"]).lines().count(), listed);
+    sandbox.verify(&sandbox.path("tree.rdb"));
+}

@@ -283,7 +283,7 @@ while os.read(0, 1): os.stat('/tmp')";
     let mut ready = [0; 6];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
     let mut input = child.stdin.take().unwrap();
-    let busy = std::thread::spawn(move || (0..60).try_for_each(|_| input.write_all(&[b'x'; 1000])));
+    let busy = std::thread::spawn(move || (0..300).try_for_each(|_| input.write_all(&[b'x'; 1000])));
     for _ in 0..5 {
         sandbox.verify(&trace);
     }
@@ -291,5 +291,52 @@ while os.read(0, 1): os.stat('/tmp')";
     assert!(child.wait().unwrap().success());
     sandbox.verify(&trace);
     assert_eq!(header(&trace).end, End::Exited(0));
-    assert!(header(&trace).events > 120_000);
+    assert!(header(&trace).events > 600_000);
+}
+
+#[test]
+fn killed_anywhere_nothing_that_was_seen_is_lost() {
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+    use std::io::{BufRead, BufReader};
+    let sandbox = Sandbox::new();
+    let script = "import os
+print(os.getpid(), flush=True)
+f = os.open('/dev/urandom', os.O_RDONLY)
+for i in range(10 ** 9):
+    os.read(f, i * 7919 % 5000)
+    os.stat('/tmp')
+    print(i, flush=True)";
+    for round in 0..24 {
+        let trace = sandbox.path(&format!("trace{round}"));
+        let mut child = sandbox
+            .rdbctl()
+            .args(["record", "-q", "--verify-every", "200", "-o"])
+            .arg(&trace)
+            .args(["--", "/usr/bin/python3", "-c", script])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let recorded = Pid::from_raw(lines.next().unwrap().parse().unwrap());
+        let seen = lines.by_ref().take(1 + round * 13).last().unwrap();
+        // In every other round nobody is left to close the log.
+        if round % 2 == 0 {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        kill(recorded, Signal::SIGKILL).unwrap();
+        child.wait().unwrap();
+        // The pipe ends when the recorded program is gone, whoever is left to wait for it.
+        let more = lines.count();
+        sandbox.verify(&trace);
+        let said = text(&sandbox.rdbctl().arg("output").arg(&trace).output().unwrap().stdout);
+        let told: u32 = said.lines().last().unwrap().parse().unwrap();
+        // The last write may have been made and not yet logged.
+        let printed: u32 = seen.parse().unwrap();
+        assert!(
+            told >= printed || told + 1 == printed,
+            "round {round}: {told} of {printed} and {more} more"
+        );
+    }
 }

@@ -8,7 +8,7 @@ pub const HEADER_SIZE: usize = 4096;
 /// First eight bytes.
 pub const MAGIC: [u8; 8] = *b"RDBTRACE";
 /// Version of the whole format. Any change of meaning bumps it.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Byte offset of each field. All are naturally aligned, so that the writer may update them in place.
 pub mod offset {
@@ -34,10 +34,10 @@ pub mod offset {
     pub const STARTED: usize = 48;
     /// `u32`: the stream of the process that made this one.
     pub const PARENT: usize = 56;
-    /// The recording CPU, see [`crate::cpu::Cpu`].
-    pub const CPU: usize = 64;
     /// `u64`: ordinal of the parent's event that forked this process; 0 where it started a program of its own.
-    pub const FORKED: usize = 112;
+    pub const FORKED: usize = 64;
+    /// The recording CPU, see [`crate::cpu::Cpu`].
+    pub const CPU: usize = 72;
 }
 
 /// How far a log has come: bytes of sealed chunks after the header, and bytes of the open chunk, which lies [`GAP`] further on.
@@ -116,8 +116,8 @@ impl End {
             End::Signalled(v) => (2, v),
             End::DiskFull => (3, 0),
             End::Unsupported(v) => (4, v),
-            End::SizeLimit => (5, 0),
-            End::Replaced(v) => (6, v),
+            End::Replaced(v) => (5, v),
+            End::SizeLimit => (6, 0),
         }
     }
 
@@ -128,8 +128,8 @@ impl End {
             2 => End::Signalled(value),
             3 => End::DiskFull,
             4 => End::Unsupported(value),
-            5 => End::SizeLimit,
-            6 => End::Replaced(value),
+            5 => End::Replaced(value),
+            6 => End::SizeLimit,
             _ => return None,
         })
     }
@@ -142,12 +142,12 @@ impl core::fmt::Display for End {
             End::Exited(v) => write!(f, "exited with status {v}"),
             End::Signalled(v) => write!(f, "killed by signal {v}"),
             End::DiskFull => f.write_str("cut off: the disk was full; the program went on unrecorded"),
+            End::Replaced(v) => write!(f, "executed another program, recorded as process {v} of this trace"),
             End::SizeLimit => f.write_str("cut off at the size asked for; the program went on unrecorded"),
             End::Unsupported(v) => write!(
                 f,
                 "cut off at system call {v}, which cannot be recorded; the program went on unrecorded"
             ),
-            End::Replaced(v) => write!(f, "executed another program, recorded as process {v} of this trace"),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! A whole log in memory: what a recorder does with a file, for tools and tests.
 
-use crate::Cpu;
 use crate::chunk::{GAP, seal};
 use crate::event::Fixed;
 use crate::header::{End, HEADER_SIZE, Header, offset};
 use crate::writer::{Room, Writer};
+use crate::{Cpu, Origin};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::convert::Infallible;
@@ -46,7 +46,7 @@ pub type Entry<'a> = (Fixed, &'a [(u64, &'a [u8])]);
 /// A log that ended with `end`; a chunk is closed after each of `chunks`.
 #[must_use]
 pub fn log(started: u64, end: End, chunks: &[&[Entry<'_>]]) -> Vec<u8> {
-    let page = Header::page(&crate::Origin::default(), 0, started, &Cpu::default()).to_vec();
+    let page = Header::page(&Origin::default(), 0, started, &Cpu::default()).to_vec();
     let Ok(mut w) = Writer::new(page);
     for events in chunks {
         for (fixed, effects) in *events {

@@ -4,11 +4,11 @@ extern crate std;
 
 use crate::chunk::RAW;
 use crate::event::{Fixed, Kind, Tag};
-use crate::header::{End, HEADER_SIZE, Header, Origin, offset};
+use crate::header::{End, HEADER_SIZE, Header, offset};
 use crate::memory::{add, log};
 use crate::reader::{Opened, Reader};
 use crate::writer::Writer;
-use crate::{Cpu, RecordError};
+use crate::{Cpu, Origin, RecordError};
 use std::vec;
 use std::vec::Vec;
 

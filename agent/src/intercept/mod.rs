@@ -117,8 +117,7 @@ fn decode(rip: u64) -> Option<Trapped> {
 #[derive(Debug, Default)]
 pub struct Cpu {
     known: Vec<([u32; 2], [u32; 4])>,
-    /// It does not trap CPUID: because it cannot (arch_prctl(2): `ENODEV`), or, in replay, the recording's could not. The instructions are
-    /// rewritten where they are found.
+    /// It cannot trap CPUID (arch_prctl(2): `ENODEV`): the instructions are rewritten where they are found.
     pub untrapped: bool,
 }
 
@@ -128,6 +127,11 @@ impl Cpu {
         if !self.known.iter().any(|(asked, _)| *asked == [leaf, subleaf]) {
             self.known.push(([leaf, subleaf], answer));
         }
+    }
+
+    /// Asks whether CPUID can be trapped.
+    pub fn probe(&mut self) {
+        self.untrapped = sys::arch_prctl(ARCH_SET_CPUID, 1) < 0;
     }
 
     /// What the program sees of this CPU: random numbers and transactions would be different in replay.

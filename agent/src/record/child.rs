@@ -52,13 +52,14 @@ fn open_stream(agent: &mut Agent, stream: u32, forked: u64) -> Result<(), i64> {
         parent: r.tree.stream,
         forked,
     };
+    let settings = r.log.settings();
     r.log.abandon(true);
     let folder = r.tree.folder(stream);
     if !r.tree.make_files(stream) {
         return Err(errno::EACCES);
     }
     let path = CString::new([&folder[..], b"/events"].concat()).map_err(|_| errno::EINVAL)?;
-    r.log = Log::create(&path, &origin, &r.form)?;
+    r.log = Log::create(&path, &origin, &settings)?;
     r.snapshots = Snapshots::new(&folder, &r.tree.store);
     r.tree.become_child(stream);
     Ok(())
@@ -138,7 +139,7 @@ pub fn executor(agent: &mut Agent, a: &[u64; 6]) -> Option<Executor> {
         CString::new(r.tree.root.clone()).ok()?,
         CString::new(r.tree.store.clone()).ok()?,
         text(format!("{}", r.verify_every)),
-        text(format!("{}", r.form.limit)),
+        text(format!("{}", r.log.settings().limit)),
         text(format!("{stream}")),
         text(format!("{}", r.tree.stream)),
         c"follow".into(),

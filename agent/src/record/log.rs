@@ -87,12 +87,12 @@ impl Room for Mapping {
 
 /// What all logs of a recording have in common.
 #[derive(Clone, Copy, Debug)]
-pub struct Form {
+pub struct Settings {
     /// Events between memory hashes; 0 for none.
     pub verify_every: u32,
-    /// Largest size of a log, in bytes.
+    /// Largest size, in bytes.
     pub limit: u64,
-    /// The CPU that records.
+    /// The CPU.
     pub cpu: Cpu,
 }
 
@@ -100,6 +100,7 @@ pub struct Form {
 #[derive(Debug)]
 pub struct Log {
     writer: Writer<Mapping>,
+    settings: Settings,
     open: bool,
     /// Event count at which the next memory hash is due.
     pub next_hash: u64,
@@ -108,11 +109,11 @@ pub struct Log {
 }
 
 impl Log {
-    /// Creates the log.
+    /// Creates the log of a process.
     ///
     /// # Errors
     /// The error number.
-    pub fn create(path: &core::ffi::CStr, origin: &Origin, form: &Form) -> Result<Log, i64> {
+    pub fn create(path: &core::ffi::CStr, origin: &Origin, settings: &Settings) -> Result<Log, i64> {
         let fd = sys::open(path, 0o302, 0o644); // O_RDWR | O_CREAT | O_EXCL
         if fd < 0 {
             return Err(-fd);
@@ -122,18 +123,19 @@ impl Log {
         let mapping = Mapping {
             fd: private(fd.cast_unsigned()),
             mapped: 0,
-            limit: form.limit,
+            limit: settings.limit,
         };
         let mut writer = Writer::new(mapping).map_err(|full| match full {
             Full::Error(e) => e,
             Full::Limit => errno::EINVAL,
         })?;
-        let page = Header::page(origin, form.verify_every, sys::clock(0), &form.cpu);
+        let page = Header::page(origin, settings.verify_every, sys::clock(0), &settings.cpu);
         writer.room().bytes(0, HEADER_SIZE).copy_from_slice(&page);
         Ok(Log {
             writer,
+            settings: *settings,
             open: true,
-            next_hash: u64::from(form.verify_every),
+            next_hash: u64::from(settings.verify_every),
             kept: Vec::new(),
         })
     }
@@ -153,6 +155,12 @@ impl Log {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// What it was created with.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings
     }
 
     /// Events so far.
@@ -188,8 +196,8 @@ impl Log {
         }
         let size = self.writer.close();
         self.announce(how);
-        let room = self.writer.room();
         self.open = false;
+        let room = self.writer.room();
         sys::munmap(LOG, room.mapped);
         sys::ftruncate(room.fd, size);
         sys::close(room.fd);

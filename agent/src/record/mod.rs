@@ -26,7 +26,7 @@ use crate::syscalls::{self, Policy, Row};
 use crate::threads::{slot, token};
 use alloc::vec::Vec;
 use bounce::Bounced;
-use log::{Form, Log};
+use log::Log;
 use rdb_trace::Kind;
 use rdb_trace::event::Fixed;
 
@@ -43,26 +43,26 @@ pub struct Recorder {
     pub tree: tree::Tree,
     /// Memory shared with other recorded processes.
     pub sharing: sharing::Sharing,
-    /// What its logs have in common.
-    pub form: Form,
     /// Events between memory hashes; 0 for none.
     pub verify_every: u64,
     warned: Vec<u64>,
+    /// What the latest call wrote.
+    spans: Vec<syscalls::Span>,
 }
 
 impl Recorder {
     /// A recorder with an open log.
     #[must_use]
-    pub fn new(log: Log, snapshots: snapshot::Snapshots, tree: tree::Tree, form: Form) -> Recorder {
+    pub fn new(log: Log, snapshots: snapshot::Snapshots, tree: tree::Tree, verify_every: u64) -> Recorder {
         Recorder {
             log,
             snapshots,
             tree,
             sharing: sharing::Sharing::default(),
             outputs: outputs::Outputs::new(),
-            form,
-            verify_every: u64::from(form.verify_every),
+            verify_every,
             warned: Vec::new(),
+            spans: Vec::new(),
         }
     }
 
@@ -232,7 +232,8 @@ fn plain(
 fn complete(agent: &mut Agent, context: &mut Context, mut fix: Fixed, row: &Row, args: &[u64; 6], before: syscalls::Before, ret: i64) {
     fix.ret = ret;
     let number = u64::from(row.nr);
-    let spans = syscalls::outputs(row, args, before, ret);
+    let mut spans = core::mem::take(&mut agent.recorder().spans);
+    syscalls::outputs(row, args, before, ret, &mut spans);
     // A vfork child has descriptors of its own.
     let vfork = agent.thread().vfork;
     let r = agent.recorder();
@@ -246,6 +247,7 @@ fn complete(agent: &mut Agent, context: &mut Context, mut fix: Fixed, row: &Row,
         }
     }
     record.done();
+    r.spans = spans;
     context.set_return(ret);
     if matches!(number, nr::WAIT4 | nr::WAITID) {
         child::after_wait(agent, number, args, ret);

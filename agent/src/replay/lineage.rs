@@ -32,7 +32,7 @@ pub struct Lineage {
     pub reader: Events,
     /// The further ones, last first.
     pub branches: Vec<Branch>,
-    /// The recording CPU.
+    /// The CPU they were recorded on.
     pub cpu: Cpu,
 }
 
@@ -102,6 +102,7 @@ pub fn branch(agent: &mut Agent, context: &mut Context, event: &Event<'_>, numbe
         let _ = memory::try_copy_in(request.3, &pid.to_le_bytes());
     }
     let r = agent.replay();
+    // The event is not looked at any more: it goes with its reader.
     if let Some(b) = r.branches.pop() {
         r.before += b.at + 1;
         r.reader = b.reader;

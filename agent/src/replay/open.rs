@@ -30,22 +30,22 @@ pub fn log(directory: &[u8], at: u64) -> Result<(Header, Events, u64), String> {
     opened
 }
 
-fn map_log(fd: u64, place: u64, shown: &str) -> Result<(Header, Events, u64), String> {
+fn map_log(fd: u64, at: u64, shown: &str) -> Result<(Header, Events, u64), String> {
     let size = sys::fstat(fd).map_err(|e| format!("cannot read {shown}/events (error {e})"))?[6];
-    let opened = Opened::new(size, |at, to| read(fd, at, to)).map_err(|e| match e {
+    let opened = Opened::new(size, |from, to| read(fd, from, to)).map_err(|e| match e {
         OpenError::Header(e) => format!("{shown}: {e}"),
         OpenError::Unreadable(e) => format!("cannot read {shown}/events (error {e})"),
     })?;
     let header = opened.header;
     // Sealed chunks never change; the open one, which does while a recorder still writes, was copied.
     let len = HEADER_SIZE as u64 + header.progress.sealed;
-    let r = sys::mmap(place, len, map::READ, map::PRIVATE | map::FIXED_NOREPLACE, fd, 0);
-    if r.cast_unsigned() != place {
+    let r = sys::mmap(at, len, map::READ, map::PRIVATE | map::FIXED_NOREPLACE, fd, 0);
+    if r.cast_unsigned() != at {
         return Err(format!("cannot map {shown}/events (error {})", -r));
     }
     // SAFETY: just mapped, read-only, never unmapped.
-    let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(place as *const u8, len as usize) };
-    Ok((header, Events::new(opened, bytes), place + page_up(len)))
+    let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(at as *const u8, len as usize) };
+    Ok((header, Events::new(opened, bytes), at + page_up(len)))
 }
 
 fn read(fd: u64, mut at: u64, mut to: &mut [u8]) -> Result<(), i32> {
@@ -96,11 +96,7 @@ mod tests {
 
     #[test]
     fn a_poorer_cpu_is_refused_and_a_richer_one_is_not() {
-        let old = Cpu {
-            trapped: true,
-            signature: 1,
-            ..Cpu::default()
-        };
+        let old = Cpu::default();
         let mut new = Cpu { signature: 2, ..old };
         new.features[2] = 1 << 16 | 1 << 5;
         assert_eq!(check_cpu(&old, &new), Ok(()));

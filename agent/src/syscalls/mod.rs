@@ -143,9 +143,9 @@ pub fn capacity(out: &Out, args: &[u64; 6], before: Before) -> (u64, bool) {
     }
 }
 
-/// What the kernel wrote.
-pub fn outputs(row: &Row, args: &[u64; 6], before: Before, ret: i64) -> Vec<Span> {
-    let mut spans = Vec::new();
+/// What the kernel wrote, into `spans`, which is one vector for all calls, so that none is allocated for each.
+pub fn outputs(row: &Row, args: &[u64; 6], before: Before, ret: i64, spans: &mut Vec<Span>) {
+    spans.clear();
     for o in row.outs {
         let addr = args[o.arg as usize];
         if addr == 0 {
@@ -169,9 +169,8 @@ pub fn outputs(row: &Row, args: &[u64; 6], before: Before, ret: i64) -> Vec<Span
         }
     }
     if ret >= 0 {
-        extra_outputs(u64::from(row.nr), args, ret.cast_unsigned(), &mut spans);
+        extra_outputs(u64::from(row.nr), args, ret.cast_unsigned(), spans);
     }
-    spans
 }
 
 #[cfg(test)]
@@ -190,7 +189,10 @@ mod tests {
     fn read_writes_what_it_returns() {
         let r = row(0).unwrap();
         let args = [3, 0x5000, 100, 0, 0, 0];
-        assert_eq!(outputs(r, &args, Before::default(), 7), [Span { addr: 0x5000, len: 7 }]);
-        assert!(outputs(r, &args, Before::default(), -11).is_empty());
+        let mut spans = Vec::new();
+        outputs(r, &args, Before::default(), 7, &mut spans);
+        assert_eq!(spans, [Span { addr: 0x5000, len: 7 }]);
+        outputs(r, &args, Before::default(), -11, &mut spans);
+        assert!(spans.is_empty());
     }
 }

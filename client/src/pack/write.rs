@@ -109,8 +109,8 @@ fn collect(
     for entry in entries {
         let path = below.join(entry.file_name());
         let meta = entry.metadata().map_err(failed)?;
-        // A name of another kind is nothing of ours, and the other side would refuse it.
-        if !is_own_path(&path) || entry.file_name() == DERIVED {
+        // A name of another kind is nothing of ours, and the other side would refuse it. What processes share is of use only while recording.
+        if !is_own_path(&path) || path == Path::new(rdb_trace::SHARED_FILE) || entry.file_name() == DERIVED {
             continue;
         }
         if meta.is_dir() {

@@ -39,16 +39,27 @@ pub(super) fn summary(trace: &Path, status: ExitStatus) -> Option<String> {
     ))
 }
 
-/// Closes the log of a trace whose program was killed before it could: seals the open chunk, writes how the program died, and leaves
+/// Closes the logs of processes that were killed before they could: seals the open chunk, writes how the first process died, and leaves
 /// no more room than the chunks take.
 pub(super) fn close(trace: &Path, status: ExitStatus) -> io::Result<()> {
-    let path = trace.join(rdb_trace::EVENTS_FILE);
+    let first = close_log(trace, status.signal());
+    for folder in crate::processes::folders(trace) {
+        // Others may live on.
+        if !crate::log::is_being_written(&folder) {
+            close_log(&folder, None)?;
+        }
+    }
+    first
+}
+
+fn close_log(folder: &Path, signal: Option<i32>) -> io::Result<()> {
+    let path = folder.join(rdb_trace::EVENTS_FILE);
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     let read = |at: u64, to: &mut [u8]| file.read_exact_at(to, at).map_err(|e| e.raw_os_error().unwrap_or(libc::EIO));
     let Ok(Opened { header, open }) = Opened::new(file.metadata()?.len(), read) else {
         return Ok(());
     };
-    if header.end != End::Open || header.torn() {
+    if header.torn() || header.end != End::Open && open.is_empty() {
         return Ok(());
     }
     let mut progress = header.progress;
@@ -63,7 +74,7 @@ pub(super) fn close(trace: &Path, status: ExitStatus) -> io::Result<()> {
         file.write_all_at(&progress.word().to_le_bytes(), offset::PROGRESS as u64)?;
     }
     file.set_len(rdb_trace::HEADER_SIZE as u64 + progress.sealed)?;
-    if let Some(signal) = status.signal() {
+    if let (End::Open, Some(signal)) = (header.end, signal) {
         let (kind, value) = End::Signalled(signal.unsigned_abs()).words();
         file.write_all_at(&kind.to_le_bytes(), offset::END as u64)?;
         file.write_all_at(&value.to_le_bytes(), offset::END_VALUE as u64)?;
@@ -76,7 +87,7 @@ mod tests {
     use super::*;
     use rdb_trace::event::Fixed;
     use rdb_trace::memory::{add, log};
-    use rdb_trace::{Cpu, Header, Kind, Writer};
+    use rdb_trace::{Cpu, Header, Kind, Origin, Writer};
     use std::fs;
 
     const CALL: Fixed = Fixed {
@@ -97,7 +108,7 @@ mod tests {
         let ended = ExitStatus::from_raw(0);
         assert_eq!(summary(dir.path(), ended), None);
         let write = |log: &[u8]| fs::write(dir.path().join("events"), log).unwrap();
-        write(&Header::page(&rdb_trace::Origin::default(), 0, 0, &Cpu::default()));
+        write(&Header::page(&Origin::default(), 0, 0, &Cpu::default()));
         assert_eq!(summary(dir.path(), ended), None);
         let events = vec![(CALL, &[][..]); 1234];
         let of = |end| log(0, end, &[&events]);
@@ -121,7 +132,7 @@ mod tests {
     fn what_a_killed_recorder_left_open_is_sealed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events");
-        let Ok(mut writer) = Writer::new(Header::page(&rdb_trace::Origin::default(), 0, 0, &Cpu::default()).to_vec());
+        let Ok(mut writer) = Writer::new(Header::page(&Origin::default(), 0, 0, &Cpu::default()).to_vec());
         for i in 0..20_000 {
             let fixed = Fixed {
                 registers: i * 7,
