@@ -3,7 +3,7 @@
 use super::support::{Sandbox, program, pythons, text, travelling};
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// `rdbctl ps`, one object a process.
 fn processes(sandbox: &Sandbox, trace: &Path) -> Vec<Value> {
@@ -164,4 +164,27 @@ fn alone_on_request() {
     let out = sandbox.rdbctl().arg("info").arg(&trace).args(["--pid", "1"]).output().unwrap();
     assert_eq!(out.status.code(), Some(2));
     assert!(text(&out.stderr).contains("no process 1 in "), "{}", text(&out.stderr));
+}
+
+/// The agent's own descriptors are not to be seen: programs close, count and pass on what they find.
+#[test]
+fn descriptors_are_the_programs() {
+    let script = "import os
+def there(fd):
+    try: return bool(os.fstat(fd))
+    except OSError: return False
+print(sorted(map(int, os.listdir('/proc/self/fd'))), [fd for fd in range(4096) if there(fd)], flush=True)
+a = __import__('mmap').mmap(-1, 4096)
+if os.fork() == 0:
+    print(sorted(map(int, os.listdir('/proc/self/fd'))), [fd for fd in range(4096) if there(fd)], flush=True)
+    os._exit(0)
+os.wait()
+os.closerange(3, 4096)
+os.system('ls /proc/self/fd | wc -l')";
+    let sandbox = Sandbox::new();
+    let command = ["/usr/bin/python3", "-c", script];
+    let bare = Command::new(command[0]).args(&command[1..]).stdin(Stdio::null()).output().unwrap();
+    let recorded = sandbox.record("trace", &command);
+    assert_eq!(text(&recorded.out.stdout), text(&bare.stdout), "{}", text(&recorded.out.stderr));
+    sandbox.verify(&recorded.trace);
 }

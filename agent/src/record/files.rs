@@ -1,6 +1,6 @@
 //! Calls about files that recording treats by name: mmap, /proc/self/exe, the agent's own descriptors.
 
-use super::{log, sharing};
+use super::{listing, log, sharing};
 use crate::context::Context;
 use crate::memory::{self, placement};
 use crate::state::Agent;
@@ -10,6 +10,9 @@ use alloc::ffi::CString;
 use alloc::format;
 use rdb_trace::Tag;
 use rdb_trace::event::Fixed;
+
+/// `AT_EMPTY_PATH`: the call is about the descriptor itself.
+const EMPTY_PATH: u64 = 0x1000;
 
 /// Most bytes of a mapping that one event holds.
 const LARGEST_CONTENT: u64 = 1 << 31;
@@ -74,7 +77,8 @@ fn window(a: &[u64; 6]) -> bool {
     a[3] & map::SHARED != 0 && size > LARGE && a[1] < size / 4
 }
 
-fn fd_path(fd: u64, to: &mut [u8]) -> usize {
+/// The path a descriptor leads to; its length, as far as it fits.
+pub(super) fn fd_path(fd: u64, to: &mut [u8]) -> usize {
     let Ok(link) = CString::new(format!("/proc/self/fd/{fd}")) else {
         return 0;
     };
@@ -94,7 +98,7 @@ pub fn is_own_exe(path: u64) -> bool {
 }
 
 /// Whether the descriptor is one of the agent's.
-fn private(agent: &mut Agent, fd: u64) -> bool {
+pub(super) fn is_private(agent: &mut Agent, fd: u64) -> bool {
     let fd = fd & 0xffff_ffff;
     let r = agent.recorder();
     r.log.fd() == fd || crate::diag::fd() == fd || r.sharing.fd() == Some(fd)
@@ -113,13 +117,18 @@ fn make_way(agent: &mut Agent, fd: u64) {
     }
 }
 
-/// Calls the agent answers itself: reading the link `/proc/self/exe`, closing or replacing its own descriptors.
+/// Calls the agent answers itself: reading the link `/proc/self/exe`, listing, closing or replacing its own descriptors.
 pub fn intercepted(agent: &mut Agent, number: u64, a: &[u64; 6], fix: &mut Fixed) -> Option<i64> {
     let ret = match number {
         nr::READLINK if is_own_exe(a[0]) => exe_link(agent, a[1], a[2]),
         nr::READLINKAT if is_own_exe(a[1]) => exe_link(agent, a[2], a[3]),
-        nr::CLOSE if private(agent, a[0]) => -errno::EBADF,
-        nr::DUP2 | nr::DUP3 if private(agent, a[1]) => {
+        nr::GETDENTS64 => listing::without_private(agent, a)?,
+        nr::CLOSE | nr::FSTAT | nr::FCNTL | nr::DUP | nr::LSEEK if is_private(agent, a[0]) => -errno::EBADF,
+        nr::NEWFSTATAT if a[3] & EMPTY_PATH != 0 && is_private(agent, a[0]) => -errno::EBADF,
+        nr::STATX if a[2] & EMPTY_PATH != 0 && is_private(agent, a[0]) => -errno::EBADF,
+        // Its lock would go with it.
+        nr::DUP2 | nr::DUP3 if agent.recorder().sharing.fd() == Some(a[1] & 0xffff_ffff) => -errno::EBADF,
+        nr::DUP2 | nr::DUP3 if is_private(agent, a[1]) => {
             // A vfork child replaces a copy of its own.
             if !agent.thread().vfork {
                 make_way(agent, a[1] & 0xffff_ffff);
@@ -149,7 +158,7 @@ fn exe_link(agent: &Agent, to: u64, size: u64) -> i64 {
 #[must_use]
 pub fn answered(number: u64, a: &[u64; 6], ret: i64) -> alloc::vec::Vec<Span> {
     let addr = match number {
-        nr::READLINK => a[1],
+        nr::READLINK | nr::GETDENTS64 => a[1],
         nr::READLINKAT => a[2],
         _ => return alloc::vec::Vec::new(),
     };
@@ -183,7 +192,8 @@ pub fn substitute(agent: &Agent, number: u64, mut a: [u64; 6]) -> [u64; 6] {
 /// close_range(2) around the agent's descriptors.
 pub fn close_range(agent: &mut Agent, a: &[u64; 6]) -> i64 {
     let (mut first, last, flags) = (a[0] & 0xffff_ffff, a[1] & 0xffff_ffff, a[2]);
-    let mut own = [agent.recorder().log.fd(), crate::diag::fd()];
+    let shared = agent.recorder().sharing.fd();
+    let mut own = [agent.recorder().log.fd(), crate::diag::fd(), shared.unwrap_or(u64::MAX)];
     own.sort_unstable();
     for fd in own {
         if fd >= first && fd <= last {

@@ -102,7 +102,9 @@ impl Group {
 
     fn lock(&self) -> bool {
         let lock = whole(F_WRLCK);
-        sys::raw_agent_pointers(nr::FCNTL, [self.fd, F_SETLK, lock.as_ptr() as u64, 0, 0, 0]) == 0
+        let r = sys::raw_agent_pointers(nr::FCNTL, [self.fd, F_SETLK, lock.as_ptr() as u64, 0, 0, 0]);
+        // Any other error stays: the right cannot be had, and waiting for it would not end.
+        r != -errno::EAGAIN && r != -errno::EACCES
     }
 
     /// Waits for the right. True when others had it since this process had it last.

@@ -6,6 +6,7 @@ pub mod cpuid;
 pub mod exec;
 pub mod files;
 pub mod group;
+pub mod listing;
 pub mod log;
 pub mod outputs;
 pub mod process;
