@@ -70,7 +70,7 @@ fn moves(sandbox: &mut Sandbox, trace: &Path) {
 
 fn looks(sandbox: &mut Sandbox, trace: &Path) {
     let commands = [
-        "break turns.py:30",
+        "break turns.py:32",
         "go start",
         "c",
         "info threads",
@@ -139,7 +139,7 @@ fn looks(sandbox: &mut Sandbox, trace: &Path) {
         "locals",
         "args",
     ];
-    let script: Vec<String> = std::iter::once("break turns.py:30").chain(look).map(String::from).collect();
+    let script: Vec<String> = std::iter::once("break turns.py:32").chain(look).map(String::from).collect();
     let answers = sandbox.batch(trace, &script);
     assert_eq!(text(&answers[5]), "'for the end'", "{}", answers[5]);
     assert!(text(&answers[6]).contains("waiting = 'for the end'"));

@@ -1,7 +1,7 @@
 """Threads that take turns at known places, and wait for each other."""
 import _thread
 
-turn, back, end, gone = [_thread.allocate_lock() for _ in range(4)]
+turn, back, there, end, gone = [_thread.allocate_lock() for _ in range(5)]
 said = []
 
 
@@ -14,16 +14,18 @@ def player(name, rounds):
 
 def sleeper(done):
     waiting = "for the end"
+    there.release()
     done.acquire()
     gone.release()
     return waiting
 
 
-for lock in (turn, back, end, gone):
+for lock in (turn, back, there, end, gone):
     lock.acquire()
 for name in "ab":
     _thread.start_new_thread(player, (name, 3))
 _thread.start_new_thread(sleeper, (end,))
+there.acquire()
 for _ in range(6):
     turn.release()
     back.acquire()
