@@ -258,6 +258,10 @@ impl Host for FakeHost {
         Ok(self.bodies.lock().unwrap()[&pid].clone())
     }
 
+    fn closing(&self) -> bool {
+        false
+    }
+
     fn written(&self) -> u64 {
         0
     }

@@ -23,6 +23,8 @@ pub(crate) trait Host: Debug + Send + Sync {
     fn root(&self) -> Result<(Link, Arc<dyn Body>), Fault>;
     /// Takes charge of a copy that a replay process has made of itself.
     fn adopt(&self, pid: i32) -> Result<Arc<dyn Body>, Fault>;
+    /// Whether the daemon ends: then its processes die because it kills them.
+    fn closing(&self) -> bool;
     /// How much the processes have written to standard error so far.
     fn written(&self) -> u64;
     /// The last line they wrote there since then.

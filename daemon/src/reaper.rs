@@ -69,6 +69,11 @@ impl Reaper {
         }
     }
 
+    /// Whether all children are being killed.
+    pub(crate) fn closing(&self) -> bool {
+        self.state().closing
+    }
+
     /// Children not yet reaped.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {

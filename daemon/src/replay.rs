@@ -262,6 +262,7 @@ impl Process {
             Ok(Answer::Diverged(divergence)) => Err(Fault::Diverged(divergence)),
             Ok(Answer::Failed { reason }) => Err(Fault::Refused(reason)),
             Ok(answer) => Ok(answer),
+            Err(LinkError::Closed) if self.host.closing() => Err(Fault::Interrupted),
             Err(LinkError::Closed) => {
                 let last_words = self.host.last_words(since).unwrap_or_else(|| "it said nothing".to_string());
                 Err(Fault::Died {

@@ -294,8 +294,8 @@ where
     F: FnMut(&mut Timeline, &mut Task<'_>) -> Result<T, Fault>,
 {
     match go(timeline, task) {
-        Err(Fault::Died { origin, .. }) => {
-            timeline.recover(origin);
+        Err(Fault::Died { origin, last_words }) => {
+            timeline.recover(origin, &last_words);
             go(timeline, task)
         }
         other => other,

@@ -77,6 +77,10 @@ impl Host for AgentHost {
             .map_err(Fault::system("cannot take charge of a replay process"))?)
     }
 
+    fn closing(&self) -> bool {
+        self.reaper.closing()
+    }
+
     fn written(&self) -> u64 {
         self.errors.metadata().map_or(0, |m| m.len())
     }

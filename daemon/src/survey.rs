@@ -72,10 +72,10 @@ impl Pass {
                 Ok(()) | Err(Fault::Interrupted) => return,
                 Err(fault) => fault,
             };
-            let Fault::Died { origin, .. } = fault else {
+            let Fault::Died { origin, ref last_words } = fault else {
                 return self.known.fail(fault.into());
             };
-            self.tree().recover(origin);
+            self.tree().recover(origin, last_words);
             let frontier = Some(self.known.facts().costs.frontier());
             deaths = if place == frontier { deaths + 1 } else { 1 };
             place = frontier;

@@ -231,9 +231,9 @@ impl Timeline {
     }
 
     /// After a death: drops what died and what it came from.
-    pub(crate) fn recover(&mut self, origin: Option<CheckpointId>) {
+    pub(crate) fn recover(&mut self, origin: Option<CheckpointId>, last_words: &str) {
         self.active = None;
-        self.tree().recover(origin);
+        self.tree().recover(origin, last_words);
     }
 
     /// Runs one slice, at most to `goal`; notes what it tells and offers a checkpoint at its end.

@@ -162,9 +162,9 @@ impl Tree {
     }
 
     /// After a death: drops what died, and the checkpoint the dead one was copied from.
-    pub(crate) fn recover(&mut self, origin: Option<CheckpointId>) {
+    pub(crate) fn recover(&mut self, origin: Option<CheckpointId>, last_words: &str) {
         eprintln!(
-            "rdbd: a replay process died; it came from {}",
+            "rdbd: a replay process died ({last_words}); it came from {}",
             origin.map_or("the root".to_string(), |id| format!("checkpoint {id}"))
         );
         self.checkpoints.retain(|c| c.process.body().alive() && Some(c.id) != origin);
