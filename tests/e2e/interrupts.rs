@@ -22,8 +22,10 @@ impl Running {
     /// Starts a recording, and waits until the program calls `ready()`.
     fn start(sandbox: &Sandbox, name: &str, python: &Path, source: &str) -> Running {
         let trace = sandbox.path(name);
+        // Who started the tests may ignore it: then so would the program.
         let source = format!(
-            "import os
+            "import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def ready(): print(os.getpid(), flush=True)
 {source}"
         );
