@@ -16,6 +16,10 @@ pub const STACK_TOP: u64 = 0x3000_0000_0000;
 pub const STACK_SIZE: u64 = 8 << 20;
 /// Replay only, in processes that are thrown away: a stack for functions of the program, which is not there while the program runs.
 pub const LIFE_STACK: u64 = 0x3F00_0000_0000;
+/// Replay only, in processes that are thrown away: where an evaluation that is watched has its stack and its memory.
+pub const EVALUATION: u64 = 0x3F10_0000_0000;
+/// Size of that, in bytes.
+pub const EVALUATION_SIZE: u64 = 256 << 20;
 /// End of program addresses.
 pub const PROGRAM_END: u64 = 0x4000_0000_0000;
 

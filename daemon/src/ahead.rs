@@ -1,10 +1,11 @@
 //! The search forward: from the cursor on, the first hit that is one.
 
-use crate::conditions::judge;
+use crate::conditions::{judge, judge_changes};
 use crate::fault::Fault;
 use crate::progress::Task;
 use crate::slice::Slicer;
 use crate::timeline::{Lookout, Place, Timeline};
+use crate::watching::Values;
 use rdb_protocol::Time;
 use rdb_protocol::client::StopReason;
 use rdb_protocol::replay::{Follow, Hits, RunEnd};
@@ -45,6 +46,7 @@ impl Timeline {
         self.at_cursor(task)?;
         // Taken: when the search is aborted, the cursor stays and this process goes.
         let mut process = self.active.take().ok_or_else(|| Fault::Garbled("no active process".to_string()))?;
+        let mut values = Values::of(&mut process, &self.marks, task.interrupt)?;
         let mut slicer = Slicer::new(self.pace);
         let lookout = Lookout { hits: Hits::Stop, follow };
         loop {
@@ -58,7 +60,13 @@ impl Timeline {
             let time = stopped.position.time;
             let there = process.stands_at(time) && time > at;
             if there && (!stopped.breakpoints.is_empty() || stopped.own && !stopped.begun) {
-                let verdict = judge(&mut process, &stopped.breakpoints, &self.marks, task.interrupt)?;
+                let changes = values.update(&mut process, &stopped.breakpoints, &self.marks, task.interrupt)?;
+                let verdict = judge(&mut process, &stopped.breakpoints, &self.marks, task.interrupt)?.and(judge_changes(
+                    &mut process,
+                    changes,
+                    &self.marks,
+                    task.interrupt,
+                )?);
                 let own = stopped.own && !stopped.begun;
                 let stopping = self.marks.meet(&verdict.ids());
                 if own || !stopping.is_empty() {
@@ -67,7 +75,7 @@ impl Timeline {
                         location: stopped.position.location,
                         breakpoints: Vec::new(),
                     };
-                    self.met(&stopping, verdict.failed);
+                    self.met(&stopping, verdict);
                     self.active = Some(process);
                     return Ok(if stopping.is_empty() { Ahead::Own } else { Ahead::Breakpoint });
                 }

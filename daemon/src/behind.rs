@@ -1,12 +1,13 @@
 //! The search backward: forward from earlier checkpoints, the last hit wins, interval by interval.
 
-use crate::conditions::{Verdict, judge};
+use crate::conditions::{Verdict, judge, judge_changes};
 use crate::fault::Fault;
 use crate::moves::FIRST;
 use crate::progress::Task;
 use crate::replay::Process;
 use crate::slice::Slicer;
 use crate::timeline::{Lookout, Timeline};
+use crate::watching::Values;
 use rdb_protocol::Time;
 use rdb_protocol::client::StopReason;
 use rdb_protocol::replay::{Follow, Hits, RunEnd, Stopped};
@@ -49,6 +50,21 @@ struct Seen {
     begun: bool,
 }
 
+impl Seen {
+    /// Watchpoints have changed on the way to `time`: their hit is the stop point before.
+    fn before(&mut self, time: Time, verdict: Verdict) {
+        if verdict.ids().is_empty() {
+            return;
+        }
+        let time = Time(time.0 - 1);
+        match self.hits.pop() {
+            Some((at, other)) if at == time => self.hits.push((at, other.and(verdict))),
+            Some(other) => self.hits.extend([other, (time, verdict)]),
+            None => self.hits.push((time, verdict)),
+        }
+    }
+}
+
 impl Timeline {
     /// To the last breakpoint hit before the cursor, or to the beginning.
     pub(crate) fn continue_backward(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
@@ -82,6 +98,11 @@ impl Timeline {
                 self.run_to(&mut process, Time(edge.time.0 - near), task)?;
                 near = near.saturating_mul(WIDER);
             }
+            if process.position().location.is_none() && self.marks.watching().next().is_some() {
+                // Values can be had at stop points alone: the stretch begins at one.
+                let first = Time(process.position().time.0 + 1);
+                self.run_to(&mut process, first, task)?;
+            }
             let start = process.position().clone();
             let mut seen = self.scan(&mut process, edge, cursor, follow, task)?;
             drop(process);
@@ -93,7 +114,7 @@ impl Timeline {
                 let stopping = self.marks.meet(&verdict.ids());
                 if !stopping.is_empty() {
                     self.land(time, task)?;
-                    self.met(&stopping, verdict.failed);
+                    self.met(&stopping, verdict);
                     return Ok(Behind::Breakpoint);
                 }
             }
@@ -101,7 +122,7 @@ impl Timeline {
                 self.land(own, task)?;
                 return Ok(Behind::Own);
             }
-            if start.time == Time::BEGIN {
+            if start.time <= FIRST {
                 break;
             }
             // A copy that stood between stop points could not tell whether the one before it is a hit.
@@ -129,6 +150,7 @@ impl Timeline {
         let lookout = Lookout { hits, follow };
         process.learn(&self.marks)?;
         process.follow(follow)?;
+        let mut values = Values::of(process, &self.marks, task.interrupt)?;
         if process.stands_at(start) {
             let here = process.look()?;
             self.note(&mut seen, process, &here, task)?;
@@ -147,6 +169,11 @@ impl Timeline {
                     ..Verdict::default()
                 };
                 seen.hits.push((hit.time, verdict));
+            }
+            if process.stands_at(time) {
+                let changes = values.update(process, &stopped.breakpoints, &self.marks, task.interrupt)?;
+                let verdict = judge_changes(process, changes, &self.marks, task.interrupt)?;
+                seen.before(time, verdict);
             }
             let counts = time < edge.time || edge.inclusive;
             if counts && process.stands_at(time) {

@@ -1,6 +1,7 @@
 //! The session's breakpoints: versioned data, sent to a replay process when it next needs them.
 
 use crate::life::Prepared;
+use crate::watching::Watching;
 use rdb_protocol::BreakpointPlace;
 use rdb_protocol::client::{BreakpointInfo, Change};
 use rdb_protocol::replay::Breakpoint;
@@ -24,6 +25,8 @@ struct Mark {
     place: BreakpointPlace,
     /// The condition in the words of the replayed program.
     condition: Option<Prepared>,
+    /// For a watchpoint: its expression.
+    watching: Option<Watching>,
     /// The user knows that the condition fails.
     told: bool,
 }
@@ -41,7 +44,7 @@ impl Marks {
 
     /// Whether a hit may turn out not to be one.
     pub(crate) fn is_picky(&self) -> bool {
-        let picky = |m: &Mark| m.info.enabled && (m.info.condition.is_some() || m.info.ignore > 0);
+        let picky = |m: &Mark| m.info.enabled && (m.info.condition.is_some() || m.info.ignore > 0 || m.watching.is_some());
         self.list.iter().any(picky)
     }
 
@@ -83,9 +86,56 @@ impl Marks {
             info: info.clone(),
             place,
             condition,
+            watching: None,
             told: false,
         });
         info
+    }
+
+    /// Adds a watchpoint. Replay processes know it as the times at which its objects come and go.
+    pub(crate) fn add_watch(&mut self, asked: BreakpointInfo, watching: Watching) -> BreakpointInfo {
+        let times = watching.prepared.turns();
+        let info = self.add(asked, BreakpointPlace::Times { times }, None);
+        if let Some(mark) = self.list.last_mut() {
+            mark.watching = Some(watching);
+        }
+        info
+    }
+
+    /// The enabled watchpoints.
+    pub(crate) fn watching(&self) -> impl Iterator<Item = (u32, &Watching)> {
+        let enabled = self.list.iter().filter(|m| m.info.enabled);
+        enabled.filter_map(|m| Some((m.info.id, m.watching.as_ref()?)))
+    }
+
+    /// Whether this is a watchpoint.
+    pub(crate) fn is_watch(&self, id: u32) -> bool {
+        self.list.iter().any(|m| m.info.id == id && m.watching.is_some())
+    }
+
+    /// The expression of a watchpoint, for people.
+    pub(crate) fn expression(&self, id: u32) -> String {
+        match self.list.iter().find(|m| m.info.id == id).map(|m| &m.info.place) {
+            Some(BreakpointPlace::Value { expression, .. }) => expression.clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// Takes all away for a while.
+    pub(crate) fn set_aside(&mut self) -> Marks {
+        let empty = Marks {
+            version: self.version + 1,
+            last_id: self.last_id,
+            list: Vec::new(),
+            until: None,
+        };
+        std::mem::replace(self, empty)
+    }
+
+    /// Puts back what was taken away.
+    pub(crate) fn put_back(&mut self, kept: Marks) {
+        let version = self.version + 1;
+        *self = Marks { version, ..kept };
     }
 
     /// Removes one, or all; whether there was one to remove.

@@ -7,7 +7,7 @@ use crate::interrupt::Interrupt;
 use crate::life::Prepared;
 use crate::replay::Process;
 use rdb_protocol::FrameNumber;
-use rdb_protocol::client::FailureCode;
+use rdb_protocol::client::{FailureCode, ValueChange};
 
 /// What came of looking at the breakpoints of one stop point.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,9 +16,19 @@ pub(crate) struct Verdict {
     pub hit: Vec<u32>,
     /// Those whose condition fails, with the error; only those the user was not told of.
     pub failed: Vec<(u32, String)>,
+    /// What the watchpoints among those that are hit have seen.
+    pub changes: Vec<ValueChange>,
 }
 
 impl Verdict {
+    /// With what was found by another look at the same stop point.
+    pub(crate) fn and(mut self, other: Verdict) -> Verdict {
+        self.hit.extend(other.hit);
+        self.failed.extend(other.failed);
+        self.changes.extend(other.changes);
+        self
+    }
+
     /// All that may stop a search.
     pub(crate) fn ids(&self) -> Vec<u32> {
         let mut all: Vec<u32> = self.hit.iter().copied().chain(self.failed.iter().map(|f| f.0)).collect();
@@ -27,8 +37,26 @@ impl Verdict {
     }
 }
 
-/// Judges the breakpoints `ids` that lie where `process` stands.
+/// Judges the breakpoints `ids` that lie where `process` stands; watchpoints are none.
 pub(crate) fn judge(process: &mut Process, ids: &[u32], marks: &Marks, interrupt: &Interrupt) -> Result<Verdict, Fault> {
+    let plain: Vec<u32> = ids.iter().copied().filter(|&id| !marks.is_watch(id)).collect();
+    judge_all(process, &plain, marks, interrupt)
+}
+
+/// Judges watchpoints that have changed where `process` stands.
+pub(crate) fn judge_changes(
+    process: &mut Process,
+    changes: Vec<ValueChange>,
+    marks: &Marks,
+    interrupt: &Interrupt,
+) -> Result<Verdict, Fault> {
+    let ids: Vec<u32> = changes.iter().map(|c| c.id).collect();
+    let mut verdict = judge_all(process, &ids, marks, interrupt)?;
+    verdict.changes = changes;
+    Ok(verdict)
+}
+
+fn judge_all(process: &mut Process, ids: &[u32], marks: &Marks, interrupt: &Interrupt) -> Result<Verdict, Fault> {
     let mut verdict = Verdict::default();
     for &id in ids {
         let Some(condition) = marks.condition(id) else {

@@ -45,6 +45,7 @@ mod survey;
 mod survey_file;
 mod timeline;
 mod tree;
+mod watching;
 
 #[cfg(test)]
 mod fake;

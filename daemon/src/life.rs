@@ -32,6 +32,16 @@ impl Prepared {
     }
 }
 
+impl Prepared {
+    /// The times at which the objects used come or go, ascending.
+    pub(crate) fn turns(&self) -> Vec<Time> {
+        let mut all: Vec<Time> = self.uses.iter().flat_map(|r| [Some(r.alive.0), r.dead]).flatten().collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
 impl Timeline {
     /// Makes code ready to be evaluated at any time.
     pub(crate) fn prepare(&mut self, source: &str, task: &mut Task<'_>) -> Result<Prepared, Fault> {
@@ -102,7 +112,7 @@ impl Timeline {
 
     /// Learns whether it is there at `time`, before it is known to be.
     fn explore_before(&mut self, known: &mut Reference, time: Time, task: &mut Task<'_>) -> Result<(), Fault> {
-        let seen = self.watch(known, time, known.alive.0, task)?;
+        let seen = self.watch_life(known, time, known.alive.0, task)?;
         match seen.last {
             Some(boundary) => known.unborn = known.unborn.max(boundary),
             None if self.is_there(known.object, time, task)? => known.alive.0 = time,
@@ -113,7 +123,7 @@ impl Timeline {
 
     /// Learns whether it is there at `time`, after it is known to be.
     fn explore_after(&mut self, known: &mut Reference, time: Time, task: &mut Task<'_>) -> Result<(), Fault> {
-        let seen = self.watch(known, known.alive.1, time, task)?;
+        let seen = self.watch_life(known, known.alive.1, time, task)?;
         let last = seen.first.map_or(time, |first| first.min(time));
         // What the first half of a fused pair of instructions does comes after the stop point in the count, and before it in a probe.
         if last == known.alive.1 || self.is_there(known.object, last, task)? {
@@ -127,7 +137,7 @@ impl Timeline {
     }
 
     /// What happens to the object's memory from one time to another.
-    fn watch(&mut self, known: &Reference, from: Time, to: Time, task: &mut Task<'_>) -> Result<Boundaries, Fault> {
+    fn watch_life(&mut self, known: &Reference, from: Time, to: Time, task: &mut Task<'_>) -> Result<Boundaries, Fault> {
         let mut process = self.copy_at(from, task)?;
         process.watch_life(known.object)?;
         let mut slicer = Slicer::new(self.pace);

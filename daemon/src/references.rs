@@ -210,6 +210,39 @@ pub(crate) fn rewrite(source: &str) -> (String, Vec<u32>) {
     (text, ids)
 }
 
+/// Code with some names replaced, and the names, each once: those that are neither attributes nor keywords of a call, nor in strings.
+pub(crate) fn substitute(source: &str, stands_for: &dyn Fn(&str) -> Option<String>) -> (String, Vec<String>) {
+    let mut rest = source;
+    let (mut text, mut used) = (String::new(), Vec::<String>::new());
+    while let Some(c) = rest.chars().next() {
+        let end = match c {
+            '\'' | '"' => {
+                rest = string(rest, false, &mut text, &mut Vec::new());
+                continue;
+            }
+            '#' => rest.find('\n').unwrap_or(rest.len()),
+            c if c.is_alphanumeric() || c == '_' => rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()),
+            c => c.len_utf8(),
+        };
+        let (word, behind) = rest.split_at(end);
+        let next = behind.trim_start();
+        let keyword = next.starts_with('=') && !next.starts_with("==");
+        let prefix = next.starts_with(['\'', '"']) && next.len() == behind.len();
+        let attribute = text.trim_end().ends_with(['.', '$']);
+        match stands_for(word).filter(|_| !keyword && !prefix && !attribute) {
+            Some(other) => {
+                text.push_str(&other);
+                if !used.iter().any(|u| u == word) {
+                    used.push(word.to_string());
+                }
+            }
+            None => text.push_str(word),
+        }
+        rest = behind;
+    }
+    (text, used)
+}
+
 /// `rest` begins with a `$`; gives what follows the reference, or the sign that is none.
 fn reference<'a>(rest: &'a str, text: &mut String, ids: &mut Vec<u32>) -> &'a str {
     let digits = rest[1..].bytes().take_while(u8::is_ascii_digit).count();
@@ -276,6 +309,21 @@ mod tests {
         ];
         for (source, text, ids) in cases {
             assert_eq!(rewrite(source), (text.to_string(), ids), "{source}");
+        }
+    }
+
+    #[test]
+    fn names_are_replaced_in_code_alone() {
+        let known = |name: &str| ["a", "self"].contains(&name).then(|| format!("<{name}>"));
+        let cases = [
+            ("self.a + a", "<self>.a + <a>", vec!["self", "a"]),
+            ("f(a=1, b=a) == 'a' # a", "f(a=1, b=<a>) == 'a' # a", vec!["a"]),
+            ("a == b . a", "<a> == b . a", vec!["a"]),
+            ("aa + $0.self", "aa + $0.self", vec![]),
+        ];
+        for (source, text, used) in cases {
+            let used = used.into_iter().map(str::to_string).collect();
+            assert_eq!(substitute(source, &known), (text.to_string(), used), "{source}");
         }
     }
 

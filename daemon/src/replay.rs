@@ -6,7 +6,7 @@ use crate::host::{Body, Host};
 use crate::interrupt::Interrupt;
 use crate::link::{Link, LinkError};
 use rdb_protocol::client::FailureCode;
-use rdb_protocol::replay::{Answer, Evaluated, Follow, Interpreter, Object, Order, Run, Stopped};
+use rdb_protocol::replay::{Answer, Evaluated, Follow, Interpreter, Object, Observed, Order, Run, Stopped, Watched};
 use rdb_protocol::{EventIndex, Frame, FrameNumber, Position, SourceFile, Thread, Time, Variable};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ pub(crate) struct Process {
     marks: u64,
     /// The activation it follows.
     following: Option<Follow>,
+    /// Whether it watches anything.
+    watching: bool,
     origin: Option<CheckpointId>,
 }
 
@@ -47,6 +49,7 @@ impl Process {
             position,
             marks: 0,
             following: None,
+            watching: false,
             origin: None,
         };
         // What it cannot read of the trace at its start, it says at the first order.
@@ -101,6 +104,7 @@ impl Process {
             position: self.position.clone(),
             marks: self.marks,
             following: self.following,
+            watching: self.watching,
             origin: self.origin,
         })
     }
@@ -141,6 +145,21 @@ impl Process {
                 Ok(())
             }
             other => Err(unexpected("Follow", &other)),
+        }
+    }
+
+    /// Makes sure it watches this, or nothing.
+    pub(crate) fn watch(&mut self, list: Vec<Watched>) -> Result<(), Fault> {
+        if list.is_empty() && !self.watching {
+            return Ok(());
+        }
+        let watching = !list.is_empty();
+        match self.ask_paused(&Order::Watch(list))? {
+            Answer::Done => {
+                self.watching = watching;
+                Ok(())
+            }
+            other => Err(unexpected("Watch", &other)),
         }
     }
 
@@ -196,6 +215,21 @@ impl Process {
         match self.ask(&Order::Evaluate { source, frame, bound }, Some(deadline), Some(interrupt))? {
             Answer::Evaluated(evaluated) => Ok(evaluated),
             other => Err(unexpected("Evaluate", &other)),
+        }
+    }
+
+    /// Evaluates an expression and tells what its value depends on, spending the process.
+    pub(crate) fn observe(
+        mut self,
+        source: String,
+        module: String,
+        bound: Vec<Bound>,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Observed, Fault> {
+        match self.ask(&Order::Observe { source, module, bound }, Some(deadline), Some(interrupt))? {
+            Answer::Observed(observed) => Ok(observed),
+            other => Err(unexpected("Observe", &other)),
         }
     }
 

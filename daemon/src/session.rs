@@ -109,6 +109,15 @@ impl Session {
                 (asked.condition, asked.temporary) = (condition, temporary);
                 Ok(Reply::Breakpoints(vec![self.set_breakpoint(asked, task)?]))
             }
+            Call::Watch { watch, temporary } => {
+                let set = retrying(&mut self.timeline, task, |t, task| t.watch(&watch, temporary, task))?;
+                Ok(Reply::Breakpoints(vec![set]))
+            }
+            Call::Last(watch) => self.moved(Direction::Backward, task, |t, task| t.last_change(&watch, task)),
+            Call::History { watch, limit } => {
+                let (values, more) = retrying(&mut self.timeline, task, |t, task| t.history(&watch, limit, task))?;
+                Ok(Reply::History(values, more))
+            }
             Call::Change { id, change } => {
                 let prepared = match &change {
                     Change::Condition(Some(condition)) => Some(self.prepare_condition(condition, task)?),
@@ -158,7 +167,12 @@ impl Session {
     {
         let before = self.timeline.here.time;
         self.timeline.notes.clear();
-        let reason = retrying(&mut self.timeline, task, go)?;
+        self.timeline.changes.clear();
+        let mut reason = retrying(&mut self.timeline, task, go)?;
+        let hit = &self.timeline.here.breakpoints;
+        if reason == StopReason::Breakpoint && !hit.is_empty() && hit.iter().all(|id| self.timeline.changes.iter().any(|c| c.id == *id)) {
+            reason = StopReason::Watchpoint;
+        }
         // A jump has no direction but the one it turns out to have.
         self.direction = if reason != StopReason::Go || self.timeline.here.time >= before {
             direction
@@ -189,11 +203,15 @@ impl Session {
             breakpoints: here.breakpoints,
             direction: self.direction,
             value: None,
+            changes: self.timeline.changes.clone(),
             notes: self.timeline.notes.clone(),
         }
     }
 
     fn set_breakpoint(&mut self, mut asked: BreakpointInfo, task: &mut Task<'_>) -> Result<BreakpointInfo, Fault> {
+        if matches!(asked.place, BreakpointPlace::Value { .. }) {
+            return retrying(&mut self.timeline, task, |t, task| t.watch_again(asked.clone(), task));
+        }
         let places = self.resolved(asked.place, task)?;
         let condition = match &asked.condition {
             Some(condition) => Some(self.prepare_condition(condition, task)?),

@@ -4,7 +4,7 @@
 //! cursor, and the next move finds its way again from a checkpoint.
 
 use crate::breakpoints::{Marks, UNTIL};
-use crate::conditions::judge;
+use crate::conditions::{Verdict, judge};
 use crate::fault::{CheckpointId, Fault};
 use crate::known::Known;
 use crate::moves::FIRST;
@@ -13,7 +13,7 @@ use crate::references::References;
 use crate::replay::Process;
 use crate::slice::{Pace, Slicer};
 use crate::tree::Tree;
-use rdb_protocol::client::{FailureCode, OutputLine};
+use rdb_protocol::client::{FailureCode, OutputLine, ValueChange};
 use rdb_protocol::replay::{Follow, Hits, Interpreter, Run, RunEnd, Stopped};
 use rdb_protocol::{Location, Position, Time};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,6 +67,8 @@ pub(crate) struct Timeline {
     pub(crate) pace: Pace,
     /// What there is to say about the last move: conditions that failed.
     pub(crate) notes: Vec<String>,
+    /// What the watchpoints that ended the last move have seen.
+    pub(crate) changes: Vec<ValueChange>,
     /// The objects that have numbers.
     pub(crate) references: References,
     /// What the program printed, once asked for.
@@ -89,6 +91,7 @@ impl Timeline {
             active: None,
             pace,
             notes: Vec::new(),
+            changes: Vec::new(),
             references,
             output: None,
         }
@@ -208,7 +211,10 @@ impl Timeline {
     }
 
     /// A search stops here because of these breakpoints; the conditions of some failed.
-    pub(crate) fn met(&mut self, stopping: &[u32], failed: Vec<(u32, String)>) {
+    pub(crate) fn met(&mut self, stopping: &[u32], verdict: Verdict) {
+        let Verdict { failed, mut changes, .. } = verdict;
+        changes.retain(|c| stopping.contains(&c.id));
+        self.changes = changes;
         self.here.breakpoints = stopping.iter().copied().filter(|&id| id != UNTIL).collect();
         for (id, error) in failed.into_iter().filter(|f| stopping.contains(&f.0)) {
             self.marks.tell(id);
@@ -255,8 +261,9 @@ impl Timeline {
             }
         };
         process.follow(lookout.follow)?;
-        if lookout.hits != Hits::Ignore {
-            process.learn(&self.marks)?;
+        match lookout.hits {
+            Hits::Ignore => process.watch(Vec::new())?,
+            _ => process.learn(&self.marks)?,
         }
         let began = Instant::now();
         let stopped = process.run(

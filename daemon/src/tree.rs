@@ -124,7 +124,10 @@ impl Tree {
             return Ok(());
         }
         let process = match runner.fork() {
-            Ok(process) => process,
+            Ok(mut process) => {
+                process.watch(Vec::new())?;
+                process
+            }
             Err(Fault::Refused(reason)) => {
                 self.fork_refused(&reason);
                 return Ok(());

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Version of this link. Changed whenever a frame's meaning changes.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// First four bytes of [`Hello`]: refuses strangers before any decoding of theirs matters.
 pub const MAGIC: [u8; 4] = *b"rdb1";
@@ -123,6 +123,24 @@ pub enum Call {
         /// Delete it when it stops a move.
         temporary: bool,
     },
+    /// Set a watchpoint: a breakpoint that is hit where the value of an expression changes. It sees the names of the module of the
+    /// frame, and numbered objects. Reply: [`Reply::Breakpoints`] with the new one alone.
+    Watch {
+        /// What is watched.
+        watch: Watch,
+        /// Delete it when it stops a move.
+        temporary: bool,
+    },
+    /// Back to the last change of an expression's value: to where the value it has now was about to be given. Reply:
+    /// [`Reply::Stopped`].
+    Last(Watch),
+    /// All values an expression has had. Reply: [`Reply::History`].
+    History {
+        /// Of what.
+        watch: Watch,
+        /// At most so many changes, the first ones.
+        limit: u32,
+    },
     /// Change one breakpoint, or all. Reply: [`Reply::Done`].
     Change {
         /// Its number; `None` changes all.
@@ -186,6 +204,41 @@ pub enum Call {
     Interrupt,
 }
 
+/// An expression to watch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// The expression. `$N` in it is the object of that number.
+    pub expression: String,
+    /// The frame whose names are meant.
+    pub frame: FrameNumber,
+    /// Local variables in it are the objects they are now.
+    pub bind: bool,
+}
+
+/// A value that an expression has had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    /// From this stop point on.
+    pub since: Time,
+    /// The value's `repr`, or the error.
+    pub text: String,
+    /// Where the change was made: the stop point before; `None` for the first value.
+    pub made: Option<Location>,
+}
+
+/// A watchpoint's change of value between two stop points.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueChange {
+    /// The watchpoint; 0: what [`Call::Last`] looked for.
+    pub id: u32,
+    /// Its expression.
+    pub expression: String,
+    /// The value before, in time.
+    pub old: String,
+    /// The value after.
+    pub new: String,
+}
+
 /// A change of a breakpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
@@ -225,6 +278,8 @@ pub struct Bookmark {
 pub enum StopReason {
     /// A breakpoint.
     Breakpoint,
+    /// A watchpoint.
+    Watchpoint,
     /// The step is done.
     Step,
     /// Another thread runs.
@@ -247,6 +302,7 @@ impl StopReason {
     pub fn name(self) -> &'static str {
         match self {
             StopReason::Breakpoint => "breakpoint",
+            StopReason::Watchpoint => "watchpoint",
             StopReason::Step => "step",
             StopReason::ThreadSwitch => "thread_switch",
             StopReason::Go => "go",
@@ -273,6 +329,8 @@ pub struct Stop {
     pub direction: Direction,
     /// After a move that goes by frames, at a return or an unwinding: the value returned or the exception, where it could be had.
     pub value: Option<String>,
+    /// What the watchpoints hit here have seen: the change that led here, or backward the one about to be made.
+    pub changes: Vec<ValueChange>,
     /// What else there is to say: conditions that failed.
     pub notes: Vec<String>,
 }
@@ -385,6 +443,8 @@ pub enum Reply {
     Threads(Vec<Thread>),
     /// The variables.
     Locals(Vec<Variable>),
+    /// The values, by time; whether there are more.
+    History(Vec<Past>, bool),
     /// The lines printed.
     Output(Vec<OutputLine>),
     /// The bookmarks, by time.

@@ -158,6 +158,13 @@ pub enum BreakpointPlace {
         /// A regular expression.
         pattern: String,
     },
+    /// Each change of an expression's value.
+    Value {
+        /// The expression.
+        expression: String,
+        /// The module whose names it sees; empty: builtin names alone.
+        module: String,
+    },
     /// These stop points.
     Times {
         /// Ascending.

@@ -48,6 +48,18 @@ pub enum Order {
         /// Names for objects that are there: the name, and the address.
         bound: Vec<(String, u64)>,
     },
+    /// Only in a throw-away copy: evaluate an expression, telling what memory the value depends on. Answer: [`Answer::Observed`].
+    Observe {
+        /// The expression.
+        source: String,
+        /// The module whose names it sees; empty: none but the builtin ones.
+        module: String,
+        /// Names for objects that are there: the name, and the address.
+        bound: Vec<(String, u64)>,
+    },
+    /// Replace what is watched: from now on a stop point at which one of the words differs is a hit of the watchpoint. Words that
+    /// differ already are passed over. Answer: [`Answer::Done`].
+    Watch(Vec<Watched>),
     /// Only in a process that is thrown away: from now on note when this object's memory is taken or given up
     /// ([`Stopped::boundaries`]); once in a process. Answer: [`Answer::Done`].
     WatchLife(Object),
@@ -71,6 +83,40 @@ pub struct Breakpoint {
     pub id: u32,
     /// Where.
     pub place: BreakpointPlace,
+}
+
+/// Some bytes of the program's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(C)]
+pub struct Word {
+    /// Where: a multiple of 8.
+    pub address: u64,
+    /// What was there.
+    pub value: u64,
+    /// The bits that count.
+    pub mask: u64,
+}
+
+/// A watchpoint as a replay process knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// The user's number.
+    pub id: u32,
+    /// What its value depends on.
+    pub words: Vec<Word>,
+}
+
+/// A value, and what it depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// False: the code raised, or was refused.
+    pub ok: bool,
+    /// `repr` of the value, or the error in one line.
+    pub text: String,
+    /// As long as these stay the same, so does the value.
+    pub words: Vec<Word>,
+    /// There may be more that it depends on.
+    pub inexact: bool,
 }
 
 /// An activation to follow: its own stop points count as hits.
@@ -255,6 +301,8 @@ pub enum Answer {
     Interpreter(Interpreter),
     /// The value.
     Evaluated(Evaluated),
+    /// The value watched.
+    Observed(Observed),
     /// The variables.
     Locals(Vec<Variable>),
     /// Whether the object watched is there.

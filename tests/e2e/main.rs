@@ -18,3 +18,4 @@ mod support;
 mod terminal;
 mod threads;
 mod travel;
+mod watching;

@@ -84,6 +84,54 @@ global_asm!(
     "mov rsp, rbx",
     "pop rbx",
     "ret",
+    // rdb_call_stepped(stack, function, args): the same, with a trap (SIGTRAP, TRAP_TRACE) before each instruction.
+    ".globl rdb_call_stepped",
+    "rdb_call_stepped:",
+    "push rbx",
+    "mov rbx, rsp",
+    "mov rsp, rdi",
+    "mov r11, rsi",
+    "mov rax, rdx",
+    "mov rdi, [rax]",
+    "mov rsi, [rax+8]",
+    "mov rdx, [rax+16]",
+    "mov rcx, [rax+24]",
+    "mov r8, [rax+32]",
+    "mov r9, [rax+40]",
+    "xor eax, eax",
+    "cld",
+    "pushfq",
+    "or qword ptr [rsp], 0x100",
+    "popfq",
+    "call r11",
+    "pushfq",
+    "and qword ptr [rsp], -0x101",
+    "popfq",
+    "mov rsp, rbx",
+    "pop rbx",
+    "ret",
+    // rdb_compare(words, count): of `count` triples (address, value, mask), the index of the first whose word at the address
+    // differs from the value under the mask, or cannot be read (the fault handler moves rip); `count` when none does.
+    ".globl rdb_compare",
+    "rdb_compare:",
+    "xor eax, eax",
+    "test rsi, rsi",
+    "jz 3f",
+    "2:",
+    "mov rcx, [rdi]",
+    ".globl rdb_compare_access",
+    "rdb_compare_access:",
+    "mov rcx, [rcx]",
+    "xor rcx, [rdi+8]",
+    "test rcx, [rdi+16]",
+    "jnz 3f",
+    "add rdi, 24",
+    "inc rax",
+    "cmp rax, rsi",
+    "jne 2b",
+    ".globl rdb_compare_failed",
+    "rdb_compare_failed:",
+    "3: ret",
     // rdb_copy(to, from, len): 0, or 1 when either side cannot be touched: the fault handler moves rip to the failed exit.
     ".globl rdb_copy",
     "rdb_copy:",
@@ -256,6 +304,14 @@ unsafe extern "C" {
     /// # Safety
     /// Only in a throw-away process: `function` follows the C ABI and may do anything to program memory.
     pub fn rdb_call_on(stack: u64, function: u64, args: *const u64) -> u64;
+    /// As [`rdb_call_on`], with a trap before each instruction.
+    pub fn rdb_call_stepped(stack: u64, function: u64, args: *const u64) -> u64;
+    /// The index of the first of `count` words (address, value, mask) that differs or cannot be read; `count` when none does.
+    pub fn rdb_compare(words: *const [u64; 3], count: usize) -> usize;
+    /// Its instruction that reads a word.
+    pub fn rdb_compare_access();
+    /// Where a fault there goes on.
+    pub fn rdb_compare_failed();
     /// Copies memory either side of which may be absent or protected: 0, or 1 when it is (part may have been copied).
     ///
     /// # Safety

@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 pub mod cpython;
+pub mod reads;
 
 use crate::context::Context;
 use crate::orders;
@@ -18,7 +19,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 use cpython::{Dispatch, Followed, Located, Places, Reason, Stops, Ticks, Trap, Unsupported, ticks};
-use rdb_protocol::replay::{Boundaries, Breakpoint, Follow, Hits, Interpreter, Object};
+use rdb_protocol::replay::{Boundaries, Breakpoint, Follow, Hits, Interpreter, Object, Watched};
 use rdb_protocol::{BreakpointPlace, Frame, Location, SourceFile, Time};
 
 /// General registers of the interrupted program, in encoding order: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 .. r15.
@@ -184,6 +185,13 @@ impl Host {
         }
     }
 
+    /// Replaces what is watched.
+    pub fn watch(&mut self, list: &[Watched]) {
+        if let Some(s) = self.stops() {
+            s.watch(list);
+        }
+    }
+
     /// Only in a throw-away process: watches the object's memory.
     ///
     /// # Errors
@@ -191,6 +199,12 @@ impl Host {
     pub fn watch_life(&mut self, object: &Object) -> Result<(), String> {
         let stops = self.stops().ok_or_else(|| String::from("there is no interpreter here"))?;
         stops.watch_life(object)
+    }
+
+    /// Whether an object's life is watched: the interpreter's allocators are hooked.
+    #[must_use]
+    pub fn is_hooked(&self) -> bool {
+        self.stops_ref().is_some_and(|s| s.watched().is_some())
     }
 
     /// What was seen of the object watched, in times of all interpreters.

@@ -256,6 +256,14 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                     Err(reason) => Answer::Failed { reason },
                 }
             }
+            Order::Observe { source, module, bound } => match probe::ask(agent, probe::Question::Observe(source, module, bound)) {
+                Some(answer) => answer,
+                None => return,
+            },
+            Order::Watch(list) => {
+                agent.host.watch(&list);
+                Answer::Done
+            }
             Order::IsThere => match probe::ask(agent, probe::Question::IsThere) {
                 Some(answer) => answer,
                 None => return,

@@ -3,6 +3,8 @@
 
 use crate::context::Context;
 use crate::interpreters::cpython::evaluate::{self, Outcome, Place};
+use crate::interpreters::cpython::observe;
+use crate::interpreters::reads;
 use crate::memory::{self, placement};
 use crate::memory_calls;
 use crate::state::{Agent, Mode};
@@ -12,13 +14,15 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rdb_protocol::FrameNumber;
-use rdb_protocol::replay::{Answer, Evaluated};
+use rdb_protocol::replay::{Answer, Evaluated, Observed};
 
 /// What a probe was asked.
 #[derive(Clone, Debug)]
 pub enum Question {
     /// To evaluate source in a frame, with names for objects.
     Evaluate(String, FrameNumber, Vec<(String, u64)>),
+    /// To evaluate an expression and tell what it depends on: source, module, names for objects.
+    Observe(String, String, Vec<(String, u64)>),
     /// Whether the object watched is there.
     IsThere,
     /// For the value returned, or the exception that unwinds.
@@ -62,6 +66,7 @@ pub fn ask(agent: &mut Agent, question: Question) -> Option<Answer> {
     agent.mode = Mode::Probe;
     Some(match question {
         Question::Evaluate(source, _, bound) => evaluated(agent, &source, place, &bound),
+        Question::Observe(source, module, bound) => observed(agent, &source, &module, &bound),
         Question::IsThere => Answer::There(agent.host.stops().is_some_and(|s| s.is_there())),
         Question::Result => match agent.host.stops().map(evaluate::result) {
             Some(Ok(text)) => Answer::Evaluated(Evaluated {
@@ -145,6 +150,23 @@ fn evaluated(agent: &mut Agent, source: &str, frame: Place, bound: &[(String, u6
     })
 }
 
+fn observed(agent: &mut Agent, source: &str, module: &str, bound: &[(String, u64)]) -> Answer {
+    let Some(stops) = agent.host.stops() else {
+        return Answer::Failed {
+            reason: "there is no stop point here".to_string(),
+        };
+    };
+    match observe::observe(stops, source, module, bound) {
+        Err(reason) => Answer::Failed { reason },
+        Ok(seen) => Answer::Observed(Observed {
+            ok: seen.value.is_ok(),
+            text: seen.value.unwrap_or_else(|error| error),
+            words: seen.dependence.words,
+            inexact: seen.dependence.inexact,
+        }),
+    }
+}
+
 #[allow(unsafe_code)]
 fn output_len(probe: *const Probe) -> usize {
     // SAFETY: the probe lives in the agent's state, is not moved during the evaluation, and this is the only kernel thread.
@@ -207,6 +229,10 @@ pub fn system_call(agent: &'static mut Agent, context: &mut Context) {
     };
     if number != nr::RT_SIGRETURN {
         context.set_return(ret);
+    }
+    if reads::active() {
+        // The kernel traps again behind the instruction that comes next.
+        reads::step(context);
     }
 }
 

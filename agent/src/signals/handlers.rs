@@ -8,7 +8,8 @@
 use super::flag;
 use crate::arch::entry;
 use crate::context::Context;
-use crate::interpreters::cpython::ticks;
+use crate::interpreters::cpython::{compare, ticks};
+use crate::interpreters::reads;
 use crate::layout::{AGENT_END, IMAGE_BASE};
 use crate::state::{self, Mode};
 use crate::sys;
@@ -16,6 +17,7 @@ use crate::threads::{current_slot, slot};
 use core::sync::atomic::Ordering;
 
 const SIGTRAP: u64 = 5;
+const SIGSEGV: u64 = 11;
 const SI_TKILL: i32 = -6;
 /// `si_code` of SIGSYS raised by Syscall User Dispatch.
 const SYS_USER_DISPATCH: u8 = 2;
@@ -105,6 +107,20 @@ extern "C" fn on_fault(signal: i32, info: *const [u8; 128], context: *mut Contex
         // A pointer of the program's that was wrong: the copy says so.
         context.rip = entry::rdb_copy_failed as *const () as u64;
         return;
+    }
+    if context.rip == entry::rdb_compare_access as *const () as u64 {
+        // A word that was compared is not there any more.
+        context.rip = entry::rdb_compare_failed as *const () as u64;
+        return;
+    }
+    if signal == SIGSEGV
+        && let Some(onward) = compare::is_comparison(context.rip)
+    {
+        context.rip = onward;
+        return;
+    }
+    if signal == SIGTRAP && code == reads::TRACE && reads::active() {
+        return reads::step(context);
     }
     if signal == SIGTRAP && ticks::is_stub(context.rip) {
         // SAFETY: a stub was interrupted, which program code runs through, so this thread holds the token.

@@ -101,6 +101,12 @@ impl Debugger {
                 condition,
                 temporary,
             } => self.set_breakpoint(place, condition, temporary),
+            Command::Watch(expression, bind) => self.set_watchpoint(expression, bind),
+            Command::Last(expression, bind) => {
+                let watch = self.watch(expression, bind);
+                self.moved(|s| s.travel(|c| c.last(watch)))
+            }
+            Command::History(expression, bind) => self.history(expression, bind),
             Command::Change(id, change) => self.session.change(id, change).map(|()| Outcome::default()),
             Command::Delete(id) => self.session.delete(id).map(|()| Outcome::default()),
             Command::Print(code) => self.print(&code),
@@ -139,7 +145,7 @@ impl Debugger {
         let thread = stop.location.as_ref().map(|l| l.thread);
         let switched = thread.is_some() && thread != self.thread;
         let mut text = text::stop(&stop, switched, &mut self.sources);
-        if stop.reason == StopReason::Breakpoint {
+        if matches!(stop.reason, StopReason::Breakpoint | StopReason::Watchpoint) {
             for id in stop.breakpoints.iter().filter(|id| temporary.contains(id)) {
                 text.push_str(&format!("Temporary breakpoint {id} is deleted\n"));
             }

@@ -6,7 +6,10 @@ use super::outcome::{Outcome, Refusal};
 use crate::link::SessionError;
 use crate::show::text;
 use rdb_protocol::BreakpointPlace;
-use rdb_protocol::client::Target;
+use rdb_protocol::client::{Target, Watch};
+
+/// Changes of a value shown.
+const PAST: u32 = 200;
 
 impl Debugger {
     pub(super) fn set_breakpoint(
@@ -23,6 +26,47 @@ impl Debugger {
         let mut text = format!("{kind} {} {}{condition}\n", info.id, text::place(&info.place, &self.sources));
         for note in odd.into_iter().chain(info.note) {
             text.push_str(&format!("note: {note}\n"));
+        }
+        Ok(said(text))
+    }
+
+    /// An expression in the frame selected.
+    pub(super) fn watch(&self, expression: String, bind: bool) -> Watch {
+        Watch {
+            expression,
+            frame: self.frame_number(),
+            bind,
+        }
+    }
+
+    pub(super) fn set_watchpoint(&mut self, expression: String, bind: bool) -> Result<Outcome, SessionError> {
+        let watch = self.watch(expression, bind);
+        let info = self.session.watch(&watch, false)?;
+        let mut text = format!("Watchpoint {} {}\n", info.id, text::place(&info.place, &self.sources));
+        if let Some(note) = &info.note {
+            text.push_str(&format!("note: {note}\n"));
+        }
+        Ok(said(text))
+    }
+
+    pub(super) fn history(&mut self, expression: String, bind: bool) -> Result<Outcome, SessionError> {
+        let watch = self.watch(expression, bind);
+        let (values, more) = self.session.call(|c| c.history(watch.clone(), PAST))?;
+        let mut text = String::new();
+        for value in &values {
+            let made = value
+                .made
+                .as_ref()
+                .map(|l| format!("  made at {}:{}", self.sources.shown(&l.file), l.line));
+            text.push_str(&format!(
+                "{:>10}  {}{}\n",
+                value.since,
+                text::cut(&value.text),
+                made.unwrap_or_default()
+            ));
+        }
+        if more {
+            text.push_str(&format!("note: there are more; these are the first {}\n", values.len()));
         }
         Ok(said(text))
     }

@@ -155,6 +155,30 @@ pub static NAMES: &[Name] = &[
         detail: "Example: tbreak total",
     },
     Name {
+        name: "watch",
+        aliases: &["w"],
+        arguments: "[-l] EXPRESSION",
+        summary: "stop where the value of an expression changes, in either direction",
+        detail: "The expression sees the names of the module stood in, builtin names, and numbered objects ($N). -l (location): local \
+            variables in it are the objects they are now, as if they had been printed and written as $N. A value is its repr, or its error. `continue` \
+            stops where the new value is first there, `bcontinue` where the old one is last there: at the line that is about to change it.\n\
+            Example: watch -l self.items",
+    },
+    Name {
+        name: "last",
+        aliases: &[],
+        arguments: "[-l] EXPRESSION",
+        summary: "go back to where the value of an expression was last changed",
+        detail: "To the line that is about to give it the value it has now. No other breakpoint stops on the way. Names are as for `watch`.\nExample: last total",
+    },
+    Name {
+        name: "history",
+        aliases: &[],
+        arguments: "[-l] EXPRESSION",
+        summary: "show the values an expression has had: since when, which, and where each was made",
+        detail: "Over the whole recording, at most 200 changes. Names are as for `watch`.\nExample: history len($0)",
+    },
+    Name {
         name: "condition",
         aliases: &["cond"],
         arguments: "N [CONDITION]",

@@ -4,8 +4,8 @@ use super::interrupt::Interrupter;
 use super::socket::{self, LinkError, Receiver, Sender};
 use crate::show::progress::Progress;
 use rdb_protocol::client::{
-    Bookmark, BreakpointInfo, Call, Change, CheckpointInfo, Failure, FromDaemon, Hello, MAGIC, Notification, OutputLine, Reply, Request,
-    Stop, Target, TraceInfo, VERSION, Value, Welcome,
+    Bookmark, BreakpointInfo, Call, Change, CheckpointInfo, Failure, FromDaemon, Hello, MAGIC, Notification, OutputLine, Past, Reply,
+    Request, Stop, Target, TraceInfo, VERSION, Value, Watch, Welcome,
 };
 use rdb_protocol::{BreakpointPlace, Direction, Frame, FrameNumber, SourceFile, Thread, Time, Variable};
 use std::os::unix::net::UnixStream;
@@ -225,6 +225,36 @@ impl Client {
     /// [`CallError`].
     pub fn switch(&mut self, thread: Option<u32>, direction: Direction) -> Result<Stop, CallError> {
         self.movement(Call::Switch { thread, direction })
+    }
+
+    /// Sets a watchpoint.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn watch(&mut self, watch: Watch, temporary: bool) -> Result<BreakpointInfo, CallError> {
+        match self.call(Call::Watch { watch, temporary })? {
+            Reply::Breakpoints(mut one) if one.len() == 1 => Ok(one.remove(0)),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// Back to the last change of a value.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn last(&mut self, watch: Watch) -> Result<Stop, CallError> {
+        self.movement(Call::Last(watch))
+    }
+
+    /// The values an expression has had, at most `limit` changes, and whether there are more.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn history(&mut self, watch: Watch, limit: u32) -> Result<(Vec<Past>, bool), CallError> {
+        match self.call(Call::History { watch, limit })? {
+            Reply::History(values, more) => Ok((values, more)),
+            _ => Err(CallError::Mismatch),
+        }
     }
 
     /// The threads alive.

@@ -4,7 +4,7 @@ use super::client::{CallError, Client};
 use super::daemon::Launcher;
 use super::interrupt::Interrupter;
 use crate::Fault;
-use rdb_protocol::client::{BreakpointInfo, Change, Failure, FailureCode, Stop, StopReason, Target};
+use rdb_protocol::client::{BreakpointInfo, Change, Failure, FailureCode, Stop, StopReason, Target, Watch};
 use rdb_protocol::{BreakpointPlace, Time};
 use std::collections::BTreeMap;
 
@@ -103,7 +103,7 @@ impl Session {
     pub fn travel(&mut self, request: impl FnOnce(&mut Client) -> Result<Stop, CallError>) -> Result<Stop, SessionError> {
         let stop = self.call(request)?;
         self.time = stop.time;
-        if stop.reason == StopReason::Breakpoint {
+        if matches!(stop.reason, StopReason::Breakpoint | StopReason::Watchpoint) {
             self.breakpoints.retain(|id, b| !b.temporary || !stop.breakpoints.contains(id));
         }
         Ok(stop)
@@ -128,6 +128,16 @@ impl Session {
             here.clone_into(file);
         }
         self.breakpoints.insert(info.id, kept);
+        Ok(info)
+    }
+
+    /// Sets a watchpoint.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn watch(&mut self, watch: &Watch, temporary: bool) -> Result<BreakpointInfo, SessionError> {
+        let info = self.call(|c| c.watch(watch.clone(), temporary))?;
+        self.breakpoints.insert(info.id, info.clone());
         Ok(info)
     }
 

@@ -1,7 +1,7 @@
 //! Results as JSON: one object a command, one a line.
 
 use crate::commands::Outcome;
-use rdb_protocol::client::{FailureCode, Stop};
+use rdb_protocol::client::{FailureCode, Stop, ValueChange};
 use rdb_protocol::{Frame, StopKind};
 use serde::Serialize;
 
@@ -28,6 +28,8 @@ struct JsonStop<'a> {
     breakpoints: &'a [u32],
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[ValueChange]>::is_empty")]
+    changes: &'a [ValueChange],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     notes: &'a [String],
 }
@@ -77,6 +79,7 @@ fn stop(stop: &Stop) -> JsonStop<'_> {
         thread: at.map(|l| l.thread),
         breakpoints: &stop.breakpoints,
         value: stop.value.as_deref(),
+        changes: &stop.changes,
         notes: &stop.notes,
     }
 }
@@ -138,6 +141,7 @@ mod tests {
             breakpoints: vec![1],
             direction: Direction::Backward,
             value: None,
+            changes: Vec::new(),
             notes: vec![],
         };
         let outcome = Outcome {

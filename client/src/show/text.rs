@@ -58,7 +58,17 @@ pub fn reason(stop: &Stop) -> String {
             Direction::Forward => "Hit",
             Direction::Backward => "Reverse-hit",
         };
-        for id in &stop.breakpoints {
+        for change in &stop.changes {
+            let (id, what) = (change.id, &change.expression);
+            // What is set aside for a command of its own has no number people know.
+            let number = if stop.breakpoints.contains(&id) {
+                format!("{hit} watchpoint {id}: ")
+            } else {
+                String::new()
+            };
+            text.push_str(&format!("{number}{what}: {} -> {}\n", cut(&change.old), cut(&change.new)));
+        }
+        for id in stop.breakpoints.iter().filter(|id| !stop.changes.iter().any(|c| c.id == **id)) {
             text.push_str(&format!("{hit} breakpoint {id}\n"));
         }
     }
@@ -66,7 +76,12 @@ pub fn reason(stop: &Stop) -> String {
         StopReason::MainDone => "main module done: what follows is the shutdown of the interpreter\n",
         StopReason::HistoryBegin => "history begin: nothing earlier is recorded\n",
         StopReason::HistoryEnd => "history end: nothing later is recorded\n",
-        StopReason::Breakpoint | StopReason::Step | StopReason::ThreadSwitch | StopReason::Go | StopReason::Here => "",
+        StopReason::Breakpoint
+        | StopReason::Watchpoint
+        | StopReason::Step
+        | StopReason::ThreadSwitch
+        | StopReason::Go
+        | StopReason::Here => "",
     });
     text
 }
@@ -118,7 +133,9 @@ pub fn locals(all: &[Variable]) -> String {
     all.iter().map(|v| format!("{} = {}\n", v.name, cut(&v.value))).collect()
 }
 
-fn cut(value: &str) -> String {
+/// A value, cut to a readable length.
+#[must_use]
+pub fn cut(value: &str) -> String {
     match value.char_indices().nth(VALUE) {
         None => value.to_owned(),
         Some(_) => value.chars().take(VALUE - 3).chain("...".chars()).collect(),
@@ -134,6 +151,7 @@ pub fn place(place: &BreakpointPlace, sources: &Sources) -> String {
         BreakpointPlace::Function { name } => format!("at each entry of {name}"),
         BreakpointPlace::Return { name } => format!("at each return from {name}"),
         BreakpointPlace::Output { pattern } => format!("at output that matches {pattern}"),
+        BreakpointPlace::Value { expression, .. } => format!("at each change of {expression}"),
         BreakpointPlace::Times { times } => format!("at {} times", times.len()),
         BreakpointPlace::Switch { .. } => "at switches of threads".into(),
     }
@@ -177,6 +195,7 @@ mod tests {
             breakpoints: vec![],
             direction: Direction::Forward,
             value: None,
+            changes: Vec::new(),
             notes: vec![],
         }
     }

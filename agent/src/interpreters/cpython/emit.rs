@@ -14,6 +14,7 @@ pub(super) const ABOVE_OR_EQUAL: u8 = 3;
 pub(super) const EQUAL: u8 = 4;
 pub(super) const NOT_EQUAL: u8 = 5;
 pub(super) const ABOVE: u8 = 7;
+pub(super) const LESS_OR_EQUAL: u8 = 14;
 pub(super) const GREATER: u8 = 15;
 
 /// Where the next instruction goes.

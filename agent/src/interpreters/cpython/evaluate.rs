@@ -21,6 +21,8 @@ use alloc::vec::Vec;
 use rdb_protocol::Variable;
 pub use rdb_protocol::replay::Object;
 
+/// In evaluated code: the dictionary of the frame's global names itself, where the code is given a copy.
+const GLOBALS: &str = "__rdb_globals";
 const EVAL_INPUT: u64 = 258;
 const FILE_INPUT: u64 = 257;
 /// Below the stack pointer: the red zone, and room for what a dispatch may have below it.
@@ -80,17 +82,22 @@ pub enum Outcome {
 }
 
 /// The interpreter as something to call.
-struct Calls<'a> {
+pub(super) struct Calls<'a> {
     stops: &'a mut Stops,
-    stack: u64,
+    pub(super) stack: u64,
 }
 
 impl Calls<'_> {
-    fn call(&self, name: &str, args: &[u64]) -> Result<u64, String> {
-        let function = self
-            .stops
+    /// The address of a function of the interpreter's.
+    pub(super) fn function(&self, name: &str) -> Result<u64, String> {
+        self.stops
             .symbol(name)
-            .ok_or_else(|| format!("the interpreter does not export {name}"))?;
+            .ok_or_else(|| format!("the interpreter does not export {name}"))
+    }
+
+    /// Calls one.
+    pub(super) fn call(&self, name: &str, args: &[u64]) -> Result<u64, String> {
+        let function = self.function(name)?;
         let mut six = [0u64; 6];
         six[..args.len()].copy_from_slice(args);
         // SAFETY: see the room's header.
@@ -135,15 +142,20 @@ impl Calls<'_> {
     }
 
     fn text(&self, object: u64) -> Result<Option<String>, String> {
-        let bytes = self.call(
+        self.text_by(object, |name, args| self.call(name, args))
+    }
+
+    /// The text of a string object, had by `call`.
+    pub(super) fn text_by(&self, object: u64, call: impl Fn(&str, &[u64]) -> Result<u64, String>) -> Result<Option<String>, String> {
+        let bytes = call(
             "PyUnicode_AsEncodedString",
             &[object, c"utf-8".as_ptr() as u64, c"backslashreplace".as_ptr() as u64],
         )?;
         if bytes == 0 {
             return Ok(None);
         }
-        let at = self.call("PyBytes_AsString", &[bytes])?;
-        let size = self.call("PyBytes_Size", &[bytes])?;
+        let at = call("PyBytes_AsString", &[bytes])?;
+        let size = call("PyBytes_Size", &[bytes])?;
         let mut text = vec![0u8; usize::try_from(size).unwrap_or(0).min(16 << 20)];
         copy_out(at, &mut text);
         Ok(Some(String::from_utf8_lossy(&text).into_owned()))
@@ -199,7 +211,7 @@ impl Calls<'_> {
         Ok((globals, locals))
     }
 
-    fn compile(&self, source: &CString, mode: u64) -> Result<u64, String> {
+    pub(super) fn compile(&self, source: &CString, mode: u64) -> Result<u64, String> {
         self.call(
             "Py_CompileStringExFlags",
             &[source.as_ptr() as u64, c"<print>".as_ptr() as u64, mode, 0, u64::MAX],
@@ -216,11 +228,17 @@ impl Calls<'_> {
 
     /// Takes the pending exception; 0 when there is none.
     fn pending(&self) -> Result<u64, String> {
+        self.pending_by(|name, args| self.call(name, args))
+    }
+
+    /// As `pending`, by `call`.
+    #[allow(clippy::unused_self)] // an interpreter that can be called
+    pub(super) fn pending_by(&self, call: impl Fn(&str, &[u64]) -> Result<u64, String>) -> Result<u64, String> {
         let mut three = [0_u64; 3];
         let base = three.as_mut_ptr() as u64;
         let places = [base, base + 8, base + 16];
-        self.call("PyErr_Fetch", &places)?;
-        self.call("PyErr_NormalizeException", &places)?;
+        call("PyErr_Fetch", &places)?;
+        call("PyErr_NormalizeException", &places)?;
         // SAFETY: written by the calls through the address taken above.
         Ok(unsafe { core::ptr::read_volatile(&raw const three[1]) })
     }
@@ -244,7 +262,7 @@ fn prepare(stops: &mut Stops) -> Result<Calls<'_>, String> {
 }
 
 /// As [`prepare`], but an exception stays pending.
-fn quieten(stops: &mut Stops) -> Result<Calls<'_>, String> {
+pub(super) fn quieten(stops: &mut Stops) -> Result<Calls<'_>, String> {
     let stop = stops.stop().ok_or("there is no stop point here")?;
     stops.set_patched(false);
     if let Some(instruction) = stop.instruction {
@@ -284,6 +302,10 @@ pub fn evaluate(
     // Some frames have none of their own (namedtuple's): who debugs wants them all the same.
     let builtins = py.call("PyImport_AddModule", &[c"builtins".as_ptr() as u64])?;
     py.call("PyDict_SetItemString", &[names, c"__builtins__".as_ptr() as u64, builtins])?;
+    if source.contains(GLOBALS) {
+        let name = CString::new(GLOBALS).map_err(|e| e.to_string())?;
+        py.call("PyDict_SetItemString", &[names, name.as_ptr() as u64, globals])?;
+    }
     for (name, object) in bound {
         let name = CString::new(name.as_str()).map_err(|_| "a name has a NUL in it")?;
         py.call("PyDict_SetItemString", &[names, name.as_ptr() as u64, *object])?;

@@ -33,6 +33,8 @@ pub struct Layout {
     pub frame_owner: u64,
     pub frame_locals: u64,
     pub frame_object_frame: u64,
+    /// Of `PyThreadState`.
+    pub thread_size: u64,
     pub thread_next: u64,
     pub thread_interpreter: u64,
     pub interpreter_next: u64,

@@ -1,7 +1,7 @@
 //! Finds in a mapped object what stop points need: version, dispatch table, registers. No symbol but exported ones, no address
 //! known beforehand. Every doubt is an [`Unsupported`].
 
-use super::elf::Elf;
+use super::elf::{Elf, Segment};
 use super::layout::{Layout, Opcodes};
 use super::{Unsupported, v311, v312, v313};
 use crate::memory::get;
@@ -69,6 +69,11 @@ impl Dispatch {
 }
 
 impl Located {
+    /// Where the interpreter's object is mapped.
+    pub(super) fn segments(&self) -> Vec<Segment> {
+        self.dispatch.elf.segments()
+    }
+
     /// The interpreter's own variables: first address and the one behind the last.
     pub(super) fn writable(&self) -> impl Iterator<Item = (u64, u64)> + use<> {
         let segments = self.dispatch.elf.segments();

@@ -22,6 +22,7 @@
 
 mod breakpoints;
 mod code;
+pub mod compare;
 mod elf;
 mod emit;
 pub mod evaluate;
@@ -32,6 +33,7 @@ mod life;
 mod lines;
 mod locate;
 mod objects;
+pub mod observe;
 mod result;
 mod rules;
 mod sources;

@@ -8,6 +8,7 @@
 
 use super::breakpoints;
 use super::code::{Asks, Code};
+use super::compare::Compared;
 use super::follow::Following;
 use super::life::Life;
 use super::locate::Located;
@@ -86,6 +87,10 @@ pub struct Stops {
     breakpoints: Vec<Breakpoint>,
     pub(super) following: Option<Following>,
     pub(super) life: Option<Life>,
+    /// Watchpoints.
+    pub(super) watched: Vec<Compared>,
+    /// They have more words than the stubs can compare.
+    pub(super) slowly: bool,
     /// The hook wants to know of each stop point that is the followed activation's own.
     pub(super) stops_at_own: bool,
     /// The thread that runs, and the one that stood at the last stop point.
@@ -153,6 +158,8 @@ impl Stops {
             breakpoints: Vec::new(),
             following: None,
             life: None,
+            watched: Vec::new(),
+            slowly: false,
             stops_at_own: false,
             running: 0,
             stood: 0,
@@ -169,7 +176,7 @@ impl Stops {
             patched: false,
             late: Vec::new(),
         });
-        stops.stubs.data().remaining = FAR;
+        stops.stubs.set_remaining(FAR);
         stops.set_bases();
         if !stops.set_patched(true) {
             stops.set_patched(false);
@@ -246,15 +253,15 @@ impl Stops {
 
     pub(super) fn rearm(&mut self, time: u64) {
         let goal = self.goal.filter(|&goal| self.alive && goal > time);
-        // The first stop point after a switch of threads is looked at.
-        let glance = (self.running != self.stood && self.alive).then_some(time + 1);
+        // The first stop point after a switch of threads is looked at, and each one where the stubs cannot compare.
+        let glance = ((self.running != self.stood || self.slowly) && self.alive).then_some(time + 1);
         let mark = self
             .times
             .get(self.times.partition_point(|&t| t <= time))
             .copied()
             .filter(|_| self.alive);
         self.limit = [goal, glance, mark].into_iter().flatten().min().unwrap_or(time + FAR);
-        self.stubs.data().remaining = self.limit - time;
+        self.stubs.set_remaining(self.limit - time);
     }
 
     /// Replaces the breakpoints. The hook is called at each hit.
@@ -380,9 +387,9 @@ impl Stops {
 
     /// A stop point is passed: counts it, and calls the hook where it is wanted.
     pub(super) fn pass(&mut self, stop: Stop) {
-        let data = self.stubs.data();
-        data.remaining -= 1;
-        let reached = data.remaining == 0;
+        let remaining = self.stubs.remaining() - 1;
+        self.stubs.set_remaining(remaining);
+        let reached = remaining == 0;
         let goal = reached && self.goal == Some(self.limit);
         let switched_from = (self.running != self.stood).then(|| core::mem::replace(&mut self.stood, self.running));
         let stop = Stop { switched_from, ..stop };
@@ -417,7 +424,9 @@ impl Stops {
             ids.extend(breakpoints::switches(&self.breakpoints, left, self.stood));
         }
         ids.extend(breakpoints::at_time(&self.breakpoints, self.time()));
+        ids.extend(self.changed());
         ids.sort_unstable();
+        ids.dedup();
         ids
     }
 

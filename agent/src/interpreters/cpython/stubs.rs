@@ -43,8 +43,15 @@ pub(super) enum Mark {
 pub(super) struct Data {
     originals: [u64; 256],
     stubs: [u64; 256],
-    /// Stop points until the slow path wants to be called; more than 0.
-    pub(super) remaining: u64,
+    /// Stop points until the fast path is left; more than 0.
+    remaining: u64,
+    /// While words are compared: stop points until the slow path wants to be called.
+    left: u64,
+    /// Where the fast path is left for: the slow path, or code that compares. That goes on, where nothing differs, at `go`, having
+    /// counted `count` stop points.
+    counting: u64,
+    go: u64,
+    count: u64,
     /// The dispatched opcode, or [`DEALLOC`].
     pub(super) opcode: u64,
     resume_at: u64,
@@ -55,11 +62,25 @@ pub(super) struct Data {
     vectors: Vectors,
 }
 
+/// Addresses of the words that code works with which counts stop points elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counting {
+    /// Stop points until the slow path wants to be called.
+    pub left: u64,
+    /// Stop points passed now.
+    pub count: u64,
+    /// Where to go on.
+    pub go: u64,
+    /// For a register.
+    pub spill: u64,
+}
+
 #[repr(C, align(16))]
 struct Vectors([u8; 512]);
 
-const DATA: u64 = STUBS + 0xC_0000;
-const CODE_SIZE: u64 = 0xC_0000;
+pub(super) const DATA: u64 = STUBS + 0xC_0000;
+/// Behind the stubs, up to the data, lies the code that compares ([`super::compare`]).
+pub(super) const CODE_SIZE: u64 = 0x8_0000;
 /// In place of an opcode: a code object is being deallocated.
 pub(super) const DEALLOC: u64 = 0x100;
 
@@ -120,6 +141,7 @@ impl Stubs {
         data.context = context;
         data.remaining = u64::MAX >> 2;
         stubs.emit_slow(slow);
+        stubs.data().counting = stubs.slow;
         for op in 0..=255 {
             stubs.emit_careful(op);
             stubs.emit_fast(op, located);
@@ -145,7 +167,40 @@ impl Stubs {
     /// Stop points until the slow path wants to be called.
     pub(super) fn remaining(&self) -> u64 {
         // SAFETY: as in `data`, for reading.
-        unsafe { (*(DATA as *const Data)).remaining }
+        let data = unsafe { &*(DATA as *const Data) };
+        if data.counting == self.slow { data.remaining } else { data.left }
+    }
+
+    /// Sets that.
+    pub(super) fn set_remaining(&mut self, remaining: u64) {
+        let slow = self.slow;
+        let data = self.data();
+        data.left = remaining;
+        data.remaining = if data.counting == slow { remaining } else { 1 };
+    }
+
+    /// Has each stop point counted by code elsewhere, or not.
+    pub(super) fn set_counting(&mut self, code: Option<u64>) {
+        let remaining = self.remaining();
+        let slow = self.slow;
+        self.data().counting = code.unwrap_or(slow);
+        self.set_remaining(remaining);
+    }
+
+    /// Where the words are that such code works with.
+    #[allow(clippy::unused_self)] // of the one `Stubs` there is
+    pub(super) fn counting(&self) -> Counting {
+        Counting {
+            left: offset(core::mem::offset_of!(Data, left)),
+            count: offset(core::mem::offset_of!(Data, count)),
+            go: offset(core::mem::offset_of!(Data, go)),
+            spill: offset(core::mem::offset_of!(Data, spill)),
+        }
+    }
+
+    /// The address of the slow path, for who has left the fast one.
+    pub(super) fn slow_path(&self) -> u64 {
+        self.slow
     }
 
     /// Replaces stub addresses in registers by what the unpatched program would hold there.
@@ -360,7 +415,19 @@ impl Stubs {
         self.code.bytes(&[0x48, 0x83, 0x05]); // add [remaining], n
         self.code.relative(remaining, 1);
         self.code.byte(n);
-        self.go_slow(op.into());
+        self.set_word(offset(core::mem::offset_of!(Data, go)), go);
+        self.set_word(offset(core::mem::offset_of!(Data, count)), n.into());
+        self.set_word(offset(core::mem::offset_of!(Data, opcode)), op.into());
+        self.code.bytes(&[0xff, 0x25]); // jmp [counting]
+        self.code.relative(offset(core::mem::offset_of!(Data, counting)), 0);
+    }
+
+    fn set_word(&mut self, word: u64, value: u64) {
+        for half in [0, 4] {
+            self.code.bytes(&[0xc7, 0x05]); // mov dword [word], half of the value
+            self.code.relative(word + half, 4);
+            self.code.bytes(&(value >> (8 * half)).to_le_bytes()[..4]);
+        }
     }
 
     /// On to the opcode's own code, no register holding the stub's address.

@@ -32,6 +32,7 @@ pub(super) static LAYOUT: Layout = Layout {
     frame_owner: 69,
     frame_locals: 72,
     frame_object_frame: 24,
+    thread_size: 360,
     thread_next: 8,
     thread_interpreter: 16,
     interpreter_next: 0,

@@ -22,6 +22,18 @@ pub(super) fn breakpoint(rest: &str, temporary: bool) -> Result<Command, String>
     })
 }
 
+/// `[-l] EXPRESSION`.
+pub(super) fn watched(rest: &str, command: fn(String, bool) -> Command) -> Result<Command, String> {
+    let (bind, expression) = match rest.split_once(char::is_whitespace) {
+        Some(("-l", expression)) => (true, expression.trim()),
+        _ => (rest == "-l", if rest == "-l" { "" } else { rest }),
+    };
+    if expression.is_empty() {
+        return Err("expected an expression".into());
+    }
+    Ok(command(expression.to_owned(), bind))
+}
+
 /// `N [CONDITION]`; without a condition there is none any more.
 pub(super) fn condition(rest: &str) -> Result<Command, String> {
     let (id, condition) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));

@@ -9,7 +9,7 @@ mod tests;
 
 use super::names;
 use arguments::{count, frames, name_of, number, optional, thread};
-use breaks::{breakpoint, condition, ignore};
+use breaks::{breakpoint, condition, ignore, watched};
 pub use info::InfoTopic;
 use info::info;
 pub(super) use places::range;
@@ -84,6 +84,12 @@ pub enum Command {
         /// Whether it goes when it is hit.
         temporary: bool,
     },
+    /// Set a watchpoint on an expression; whether local variables in it are bound.
+    Watch(String, bool),
+    /// Back to the last change of a value.
+    Last(String, bool),
+    /// All values of an expression.
+    History(String, bool),
     /// Change one breakpoint, or all.
     Change(Option<u32>, Change),
     /// Delete one or all.
@@ -215,6 +221,9 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "unmark" => Command::Unmark(name_of(rest)?),
         "break" => breakpoint(rest, false)?,
         "tbreak" => breakpoint(rest, true)?,
+        "watch" => watched(rest, Command::Watch)?,
+        "last" => watched(rest, Command::Last)?,
+        "history" => watched(rest, Command::History)?,
         "condition" => condition(rest)?,
         "ignore" => ignore(rest)?,
         "enable" => Command::Change(optional(rest)?, Change::Enabled(true)),
