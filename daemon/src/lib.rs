@@ -30,6 +30,7 @@ mod outputs;
 mod pidfd;
 mod placement;
 mod progress;
+mod raises;
 mod reaper;
 mod references;
 mod replay;

@@ -229,6 +229,17 @@ impl Session {
                 note: None,
             });
         }
+        if let BreakpointPlace::Raise { .. } | BreakpointPlace::Uncaught = &asked {
+            let found = retrying(&mut self.timeline, task, |t, task| match &asked {
+                BreakpointPlace::Raise { class } => t.raises_of(class.as_deref(), task),
+                _ => t.uncaught(task),
+            })?;
+            return Ok(Places {
+                asked,
+                known: BreakpointPlace::Times { times: found.times },
+                note: Some(found.note),
+            });
+        }
         let (known, note) = match self.sources(task) {
             Ok(sources) => (resolve(&asked, &sources, &self.facts.directory)?, None),
             Err(Fault::Interrupted) => return Err(Fault::Interrupted),

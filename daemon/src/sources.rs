@@ -13,7 +13,11 @@ pub(crate) fn resolve(place: &BreakpointPlace, sources: &[SourceFile], directory
         BreakpointPlace::Line { file, line } => resolve_line(file, *line, sources, directory),
         BreakpointPlace::Function { name } => resolve_function(name, sources),
         BreakpointPlace::Return { name } => resolve_function(name, sources).map(|_| place.clone()),
-        BreakpointPlace::Switch { .. } | BreakpointPlace::Output { .. } | BreakpointPlace::Times { .. } => Ok(place.clone()),
+        BreakpointPlace::Switch { .. }
+        | BreakpointPlace::Output { .. }
+        | BreakpointPlace::Raise { .. }
+        | BreakpointPlace::Uncaught
+        | BreakpointPlace::Times { .. } => Ok(place.clone()),
     }
 }
 

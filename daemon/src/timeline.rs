@@ -14,7 +14,7 @@ use crate::replay::Process;
 use crate::slice::{Pace, Slicer};
 use crate::tree::Tree;
 use rdb_protocol::client::{FailureCode, OutputLine};
-use rdb_protocol::replay::{Follow, Hits, Interpreter, Run, RunEnd, Stopped};
+use rdb_protocol::replay::{Follow, Hits, Interpreter, Raises, Run, RunEnd, Stopped};
 use rdb_protocol::{Location, Position, Time};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -71,6 +71,8 @@ pub(crate) struct Timeline {
     pub(crate) references: References,
     /// What the program printed, once asked for.
     pub(crate) output: Option<Arc<Vec<OutputLine>>>,
+    /// What it raised, once asked for.
+    pub(crate) raises: Option<Arc<Raises>>,
 }
 
 impl Timeline {
@@ -91,6 +93,7 @@ impl Timeline {
             notes: Vec::new(),
             references,
             output: None,
+            raises: None,
         }
     }
 

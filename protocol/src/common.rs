@@ -158,6 +158,13 @@ pub enum BreakpointPlace {
         /// A regular expression.
         pattern: String,
     },
+    /// Each stop point at which an exception of this class, or of one that derives from it, begins to be raised.
+    Raise {
+        /// The end of the class's dotted name; `None` any class.
+        class: Option<String>,
+    },
+    /// Each stop point at which an exception begins to be raised that nothing catches.
+    Uncaught,
     /// These stop points.
     Times {
         /// Ascending.

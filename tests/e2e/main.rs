@@ -10,6 +10,7 @@ mod portable;
 mod printed;
 mod processes;
 mod programs;
+mod raises;
 mod recording;
 mod references;
 mod returns;

@@ -256,6 +256,11 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                     Err(reason) => Answer::Failed { reason },
                 }
             }
+            Order::NoteRaises { tracked } => {
+                agent.host.note_raises(tracked);
+                Answer::Done
+            }
+            Order::TakeRaises => Answer::Raises(agent.host.take_raises()),
             Order::IsThere => match probe::ask(agent, probe::Question::IsThere) {
                 Some(answer) => answer,
                 None => return,

@@ -141,18 +141,20 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "break",
         aliases: &["b"],
-        arguments: "LINE|:LINE|FILE:LINE|FUNC|FUNC()|return FUNC|output REGEX [if CONDITION]",
-        summary: "set a breakpoint on a line, a function, its returns, or what is printed",
+        arguments: "LINE|:LINE|FILE:LINE|FUNC|FUNC()|return FUNC|raise [CLASS]|uncaught|output REGEX [if CONDITION]",
+        summary: "set a breakpoint on a line, a function, its returns, exceptions, or what is printed",
         detail: "LINE alone is in the file stood in. FILE is the end of a path, upper and lower case alike. A function stops at each entry, plain or\n\
-            qualified name (`total`, `Ledger.total`). A condition is evaluated at each hit, in a throw-away copy; the first time it fails we stop and \
+            qualified name (`total`, `Ledger.total`). `raise` stops where the line begins that raises an exception, of CLASS (the end of its dotted \
+            name) or one derived from it; where it is passed on (a bare `raise`, the end of `finally` or `with`) does not count. `uncaught` stops \
+            where an exception begins that leaves the outermost function of its thread; SystemExit and GeneratorExit do not count. A condition is evaluated at each hit, in a throw-away copy; the first time it fails we stop and \
             are told why.\nExample: break ledger.py:24 if amount < 0",
     },
     Name {
         name: "tbreak",
         aliases: &["tb"],
-        arguments: "LINE|:LINE|FILE:LINE|FUNC|FUNC() [if CONDITION]",
+        arguments: "LINE|:LINE|FILE:LINE|FUNC|FUNC()|return FUNC|raise [CLASS]|uncaught|output REGEX [if CONDITION]",
         summary: "set a breakpoint that is deleted when it stops us",
-        detail: "Example: tbreak total",
+        detail: "The place is written as for `break`.\nExample: tbreak raise ValueError",
     },
     Name {
         name: "condition",

@@ -134,6 +134,9 @@ pub fn place(place: &BreakpointPlace, sources: &Sources) -> String {
         BreakpointPlace::Function { name } => format!("at each entry of {name}"),
         BreakpointPlace::Return { name } => format!("at each return from {name}"),
         BreakpointPlace::Output { pattern } => format!("at output that matches {pattern}"),
+        BreakpointPlace::Raise { class: Some(class) } => format!("where {class} is raised"),
+        BreakpointPlace::Raise { class: None } => "where an exception is raised".into(),
+        BreakpointPlace::Uncaught => "where an exception is raised that nothing catches".into(),
         BreakpointPlace::Times { times } => format!("at {} times", times.len()),
         BreakpointPlace::Switch { .. } => "at switches of threads".into(),
     }

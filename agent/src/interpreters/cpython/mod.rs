@@ -32,6 +32,7 @@ mod life;
 mod lines;
 mod locate;
 mod objects;
+mod raises;
 mod result;
 mod rules;
 mod sources;

@@ -12,6 +12,7 @@ use super::follow::Following;
 use super::life::Life;
 use super::locate::Located;
 use super::objects::{TP_DEALLOC, ends_with_code, is_instance, small_integer, type_of};
+use super::raises::Noted;
 use super::rules::{LineStart, Unit, line_event};
 use super::sources::Sources;
 use super::stubs::{DEALLOC, Mark, Stubs};
@@ -86,6 +87,7 @@ pub struct Stops {
     breakpoints: Vec<Breakpoint>,
     pub(super) following: Option<Following>,
     pub(super) life: Option<Life>,
+    pub(super) noted: Option<Noted>,
     /// The hook wants to know of each stop point that is the followed activation's own.
     pub(super) stops_at_own: bool,
     /// The thread that runs, and the one that stood at the last stop point.
@@ -153,6 +155,7 @@ impl Stops {
             breakpoints: Vec::new(),
             following: None,
             life: None,
+            noted: None,
             stops_at_own: false,
             running: 0,
             stood: 0,
@@ -360,6 +363,7 @@ impl Stops {
             return onward;
         };
         self.note_entry(frame, code, instruction);
+        self.note_new_frame(frame, code, instruction);
         let mut first_alone = None;
         let events = self.events(op, frame, code, instruction);
         for event in events.into_iter().flatten() {
@@ -388,6 +392,7 @@ impl Stops {
         let stop = Stop { switched_from, ..stop };
         let breakpoints = self.hits(&stop);
         let own = self.note_own(&stop, self.time(), !goal);
+        self.note_passed(&stop, self.time());
         if reached {
             self.rearm(self.limit);
         }
@@ -586,6 +591,7 @@ impl Stops {
         let mut code = Code::read(self.located.layout, address);
         code.marks = breakpoints::marks(&self.breakpoints, &code);
         code.followed = self.follows(address);
+        code.tracked = self.tracks(address);
         for unit in 0..code.units.len() {
             self.stubs.set_mark(code.body.start + 2 * unit as u64, mark_of(&code, unit));
         }
@@ -649,6 +655,9 @@ pub(super) fn mark_of(code: &Code, unit: usize) -> Mark {
     if let Some(passing) = code.followed
         && (leaves || unit == code.entry || passing == Passing::Any && code.units[unit].starts_line())
     {
+        return Mark::Ask;
+    }
+    if code.tracked && (leaves || unit == code.entry || code.units[unit].starts_line()) {
         return Mark::Ask;
     }
     if unwinds || code.marks.iter().any(|m| m.0 == unit) {

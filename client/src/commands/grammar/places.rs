@@ -64,6 +64,9 @@ pub(super) fn place(rest: &str) -> Result<BreakpointPlace, String> {
             pattern: pattern.trim().to_owned(),
         });
     }
+    if let Some(place) = raise(rest)? {
+        return Ok(place);
+    }
     if let Some((file, line)) = rest.rsplit_once(':') {
         return Ok(BreakpointPlace::Line {
             file: file.trim().to_owned(),
@@ -79,6 +82,26 @@ pub(super) fn place(rest: &str) -> Result<BreakpointPlace, String> {
     match rest.strip_suffix("()").unwrap_or(rest).trim() {
         "" => Err("Empty breakpoint name".into()),
         name => Ok(BreakpointPlace::Function { name: name.to_owned() }),
+    }
+}
+
+/// `raise`, `raise CLASS`, `uncaught`: `raise` is a keyword, and a function of the other name is written `uncaught()`.
+fn raise(rest: &str) -> Result<Option<BreakpointPlace>, String> {
+    let (word, class) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let class = class.trim();
+    let is_component = |c: &str| {
+        c.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '<'))
+            && c.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '<' | '>'))
+    };
+    match word {
+        "raise" if class.is_empty() => Ok(Some(BreakpointPlace::Raise { class: None })),
+        "raise" if class.split('.').all(is_component) => Ok(Some(BreakpointPlace::Raise {
+            class: Some(class.to_owned()),
+        })),
+        "raise" => Err(format!("expected the name of an exception class after raise, not '{class}'")),
+        "uncaught" if class.is_empty() => Ok(Some(BreakpointPlace::Uncaught)),
+        "uncaught" => Err(format!("expected nothing or a condition after uncaught, not '{class}'")),
+        _ => Ok(None),
     }
 }
 

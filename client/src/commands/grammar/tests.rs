@@ -79,6 +79,22 @@ fn breakpoints() {
     assert_eq!(one("b a:b/x.py:7"), line("a:b/x.py", 7));
     assert_eq!(one("b f"), function("f"));
     assert_eq!(one("b C.f()"), function("C.f"));
+    let raise = |class: Option<&str>| {
+        at(BreakpointPlace::Raise {
+            class: class.map(str::to_owned),
+        })
+    };
+    assert_eq!((one("b raise"), one("b raise  a.B")), (raise(None), raise(Some("a.B"))));
+    assert_eq!(
+        (one("b uncaught"), one("b uncaught()")),
+        (at(BreakpointPlace::Uncaught), function("uncaught"))
+    );
+    assert_eq!(
+        error("b raise a b"),
+        "expected the name of an exception class after raise, not 'a b'"
+    );
+    assert_eq!(error("b raise .B"), "expected the name of an exception class after raise, not '.B'");
+    assert_eq!(error("b uncaught x"), "expected nothing or a condition after uncaught, not 'x'");
     assert_eq!(error("b"), "Empty breakpoint name");
     assert_eq!(error("b ()"), "Empty breakpoint name");
     assert_eq!(error("b x.py:"), "expected a line number after colon");
