@@ -20,6 +20,10 @@ pub fn run(places: &Places, args: &BatchArgs) -> Result<u8, Fault> {
     let script = script(args)?;
     let (session, here) = Session::open(Launcher::from_env(places.socket.clone()), trace, true)?;
     let mut debugger = Debugger::new(session, here, Colour::of_stdout())?;
+    // A script gives the same answers whatever someone left behind at a prompt, and leaves nothing behind there.
+    if args.breakpoints {
+        debugger.keep_breakpoints()?;
+    }
     let lines = args
         .execute
         .iter()

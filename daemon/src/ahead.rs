@@ -58,9 +58,9 @@ impl Timeline {
             let time = stopped.position.time;
             let there = process.stands_at(time) && time > at;
             if there && (!stopped.breakpoints.is_empty() || stopped.own && !stopped.begun) {
-                let verdict = judge(&mut process, &stopped.breakpoints, &self.marks, task.interrupt)?;
+                let mut verdict = judge(&mut process, &stopped.breakpoints, &self.marks, task.interrupt)?;
                 let own = stopped.own && !stopped.begun;
-                let stopping = self.marks.meet(&verdict.ids());
+                let stopping = self.meet(&mut verdict);
                 if own || !stopping.is_empty() {
                     self.here = Place {
                         time,

@@ -1,5 +1,6 @@
 //! Whether a breakpoint is really hit: its condition, evaluated in a probe where it lies.
 
+use crate::actions::carry_out;
 use crate::breakpoints::Marks;
 use crate::fault::Fault;
 use crate::inspect::DEADLINE;
@@ -7,7 +8,7 @@ use crate::interrupt::Interrupt;
 use crate::life::Prepared;
 use crate::replay::Process;
 use rdb_protocol::FrameNumber;
-use rdb_protocol::client::FailureCode;
+use rdb_protocol::client::{FailureCode, Printed};
 
 /// What came of looking at the breakpoints of one stop point.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(crate) struct Verdict {
     pub hit: Vec<u32>,
     /// Those whose condition fails, with the error; only those the user was not told of.
     pub failed: Vec<(u32, String)>,
+    /// What the actions of those hit came to.
+    pub printed: Vec<Printed>,
 }
 
 impl Verdict {
@@ -42,6 +45,11 @@ pub(crate) fn judge(process: &mut Process, ids: &[u32], marks: &Marks, interrupt
             Err(_) => {}
         }
     }
+    for &id in &verdict.hit {
+        if let Some(action) = marks.action(id) {
+            verdict.printed.push(carry_out(id, action, process, interrupt)?);
+        }
+    }
     Ok(verdict)
 }
 
@@ -61,8 +69,8 @@ fn holds(process: &mut Process, condition: &Prepared, interrupt: &Interrupt) -> 
     }
 }
 
-/// Refuses what does not even compile: `condition` for people, `source` for the program.
-pub(crate) fn check(process: &mut Process, condition: &str, source: &str, interrupt: &Interrupt) -> Result<(), Fault> {
+/// Refuses what does not even compile: `what` and `condition` for people, `source` for the program.
+pub(crate) fn check(process: &mut Process, what: &str, condition: &str, source: &str, interrupt: &Interrupt) -> Result<(), Fault> {
     let source = format!("__import__('builtins').compile({}, '<condition>', 'eval')", quoted(source));
     let value = process
         .fork()?
@@ -72,7 +80,7 @@ pub(crate) fn check(process: &mut Process, condition: &str, source: &str, interr
     }
     Err(Fault::told(
         FailureCode::Invalid,
-        format!("the condition '{condition}' cannot be compiled: {}", last_line(&value.text)),
+        format!("the {what} '{condition}' cannot be compiled: {}", last_line(&value.text)),
     ))
 }
 
@@ -91,7 +99,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// A traceback ends in what went wrong; what a probe was refused on the way (showing source lines) comes after it.
-fn last_line(text: &str) -> String {
+pub(crate) fn last_line(text: &str) -> String {
     let refused = |l: &&str| l.starts_with("refused while evaluating");
     let last = text.trim_end().lines().rev().find(|l| !refused(l)).unwrap_or(text);
     last.trim().to_string()

@@ -5,6 +5,7 @@
 //!
 //! Not here: the replay itself (the agent's), the trace format, anything a user sees.
 
+mod actions;
 mod ahead;
 mod behind;
 mod bookmarks;
@@ -35,6 +36,7 @@ mod reaper;
 mod references;
 mod replay;
 mod room;
+mod saved;
 mod server;
 mod session;
 mod slice;

@@ -11,6 +11,7 @@ use crate::life::Prepared;
 use crate::placement::{Limits, Placement};
 use crate::progress::Task;
 use crate::references::References;
+use crate::saved;
 use crate::slice::Pace;
 use crate::sources::resolve;
 use crate::survey::Survey;
@@ -39,6 +40,8 @@ pub(crate) struct Session {
     known: Arc<Known>,
     facts: TraceFacts,
     direction: Direction,
+    /// The edition of the breakpoints that is saved, where they are to be.
+    saved: Option<u64>,
 }
 
 impl Session {
@@ -64,6 +67,7 @@ impl Session {
             known,
             facts,
             direction: Direction::Forward,
+            saved: None,
         };
         let stop = session.stop(StopReason::Here);
         Ok((session, stop))
@@ -71,6 +75,36 @@ impl Session {
 
     /// Carries out one request.
     pub(crate) fn call(&mut self, call: Call, task: &mut Task<'_>) -> Result<Reply, Fault> {
+        let result = self.answer(call, task);
+        if self.saved.is_some_and(|edition| edition != self.timeline.marks.edition()) {
+            self.save(result)
+        } else {
+            result
+        }
+    }
+
+    /// Saves the breakpoints. Where that cannot be done, the one just set says so, and it is not tried again.
+    fn save(&mut self, result: Result<Reply, Fault>) -> Result<Reply, Fault> {
+        match (saved::write(&self.facts.path, &self.timeline.marks.saved()), result) {
+            (Ok(()), result) => {
+                self.saved = Some(self.timeline.marks.edition());
+                result
+            }
+            (Err(fault), Ok(Reply::Breakpoints(mut all))) => {
+                self.saved = None;
+                if let Some(new) = all.last_mut() {
+                    new.note = Some(format!("not kept: {fault}"));
+                }
+                Ok(Reply::Breakpoints(all))
+            }
+            (Err(_), result) => {
+                self.saved = None;
+                result
+            }
+        }
+    }
+
+    fn answer(&mut self, call: Call, task: &mut Task<'_>) -> Result<Reply, Fault> {
         let _busy = self.known.command();
         match call {
             Call::Step { count, direction } => self.moved(direction, task, |t, task| t.step(count, direction, task)),
@@ -104,9 +138,10 @@ impl Session {
                 place,
                 condition,
                 temporary,
+                action,
             } => {
                 let mut asked = BreakpointInfo::new(place);
-                (asked.condition, asked.temporary) = (condition, temporary);
+                (asked.condition, asked.temporary, asked.action) = (condition, temporary, action);
                 Ok(Reply::Breakpoints(vec![self.set_breakpoint(asked, task)?]))
             }
             Call::Change { id, change } => {
@@ -123,6 +158,10 @@ impl Session {
                 (false, Some(id)) => Err(no_breakpoint(id)),
                 _ => Ok(Reply::Done),
             },
+            Call::KeepBreakpoints => {
+                self.restore_breakpoints(task)?;
+                Ok(Reply::Breakpoints(self.timeline.marks.infos()))
+            }
             Call::Breakpoints => Ok(Reply::Breakpoints(self.timeline.marks.infos())),
             Call::Evaluate {
                 source,
@@ -158,6 +197,7 @@ impl Session {
     {
         let before = self.timeline.here.time;
         self.timeline.notes.clear();
+        self.timeline.printed.clear();
         let reason = retrying(&mut self.timeline, task, go)?;
         // A jump has no direction but the one it turns out to have.
         self.direction = if reason != StopReason::Go || self.timeline.here.time >= before {
@@ -190,6 +230,7 @@ impl Session {
             direction: self.direction,
             value: None,
             notes: self.timeline.notes.clone(),
+            printed: self.timeline.printed.clone(),
         }
     }
 
@@ -199,15 +240,53 @@ impl Session {
             Some(condition) => Some(self.prepare_condition(condition, task)?),
             None => None,
         };
+        let action = match &asked.action {
+            Some(action) => Some(retrying(&mut self.timeline, task, |t, task| t.prepare_action(action, task))?),
+            None => None,
+        };
         (asked.place, asked.note) = (places.asked, places.note);
-        Ok(self.timeline.marks.add(asked, places.known, condition))
+        Ok(self.timeline.marks.add(asked, places.known, condition, action))
+    }
+
+    /// Adds those saved with the trace, and saves all from now on.
+    fn restore_breakpoints(&mut self, task: &mut Task<'_>) -> Result<(), Fault> {
+        if self.saved.is_some() || self.timeline.here.location.is_none() {
+            return Ok(());
+        }
+        for saved in saved::read(&self.facts.path)? {
+            let mut asked = saved.breakpoint;
+            let known = match saved.known {
+                Some(known) => known,
+                None => match self.resolved(asked.place.clone(), task) {
+                    Ok(places) => places.known,
+                    Err(Fault::Interrupted) => return Err(Fault::Interrupted),
+                    Err(_) => continue,
+                },
+            };
+            let mut ready = |code: &Option<String>| {
+                let prepare = |code: &String| retrying(&mut self.timeline, task, |t, task| t.prepare(code, task));
+                code.as_ref().map(prepare).transpose()
+            };
+            let prepared = ready(&asked.condition).and_then(|condition| Ok((condition, ready(&asked.action)?)));
+            match prepared {
+                Ok((condition, action)) => drop(self.timeline.marks.add(asked, known, condition, action)),
+                Err(Fault::Interrupted) => return Err(Fault::Interrupted),
+                // It stays in the list, and says why it does not take part.
+                Err(fault) => {
+                    (asked.enabled, asked.note) = (false, Some(fault.to_string()));
+                    self.timeline.marks.add(asked, known, None, None);
+                }
+            }
+        }
+        self.saved = Some(self.timeline.marks.edition());
+        Ok(())
     }
 
     fn prepare_condition(&mut self, condition: &str, task: &mut Task<'_>) -> Result<Prepared, Fault> {
         self.timeline.require_stop_points()?;
         retrying(&mut self.timeline, task, |t, task| {
             let prepared = t.prepare(condition, task)?;
-            conditions::check(t.at_cursor(task)?, condition, &prepared.source, task.interrupt)?;
+            conditions::check(t.at_cursor(task)?, "condition", condition, &prepared.source, task.interrupt)?;
             Ok(prepared)
         })
     }

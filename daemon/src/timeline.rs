@@ -13,7 +13,7 @@ use crate::references::References;
 use crate::replay::Process;
 use crate::slice::{Pace, Slicer};
 use crate::tree::Tree;
-use rdb_protocol::client::{FailureCode, OutputLine};
+use rdb_protocol::client::{FailureCode, OutputLine, Printed};
 use rdb_protocol::replay::{Follow, Hits, Interpreter, Raises, Run, RunEnd, Stopped};
 use rdb_protocol::{Location, Position, Time};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,6 +67,8 @@ pub(crate) struct Timeline {
     pub(crate) pace: Pace,
     /// What there is to say about the last move: conditions that failed.
     pub(crate) notes: Vec<String>,
+    /// What actions came to during the last move.
+    pub(crate) printed: Vec<Printed>,
     /// The objects that have numbers.
     pub(crate) references: References,
     /// What the program printed, once asked for.
@@ -91,6 +93,7 @@ impl Timeline {
             active: None,
             pace,
             notes: Vec::new(),
+            printed: Vec::new(),
             references,
             output: None,
             raises: None,
@@ -195,7 +198,9 @@ impl Timeline {
             Vec::new()
         } else {
             process.learn(&self.marks)?;
-            let all = process.look()?.breakpoints;
+            let mut all = process.look()?.breakpoints;
+            // Actions belong to moves that come through.
+            all.retain(|&id| self.marks.action(id).is_none());
             let mut hit = judge(&mut process, &all, &self.marks, task.interrupt)?.hit;
             hit.retain(|&id| id != UNTIL);
             hit

@@ -66,6 +66,7 @@ pub(crate) fn plain(place: BreakpointPlace) -> Call {
         place,
         condition: None,
         temporary: false,
+        action: None,
     }
 }
 
@@ -270,7 +271,7 @@ fn everything_goes_with_the_session() {
     let host = trip.host.clone();
     assert!(host.alive().len() >= 3);
     drop(trip);
-    assert_eq!(host.alive(), []);
+    assert_eq!(host.alive(), [0; 0]);
 }
 
 #[test]

@@ -122,6 +122,8 @@ pub enum Call {
         condition: Option<String>,
         /// Delete it when it stops a move.
         temporary: bool,
+        /// An expression that is evaluated at each hit, which does then not stop the move: [`Stop::printed`].
+        action: Option<String>,
     },
     /// Change one breakpoint, or all. Reply: [`Reply::Done`].
     Change {
@@ -137,6 +139,9 @@ pub enum Call {
     },
     /// All breakpoints. Reply: [`Reply::Breakpoints`].
     Breakpoints,
+    /// Add the breakpoints that are saved with the trace, under their numbers, and from now on save all of them at each change; the
+    /// session that changes its own last is the one whose breakpoints are saved. Reply: [`Reply::Breakpoints`] with all.
+    KeepBreakpoints,
     /// Evaluate in a probe. Reply: [`Reply::Evaluated`].
     Evaluate {
         /// Expression or statement. `$N` in it is the object of that number.
@@ -195,6 +200,8 @@ pub enum Change {
     Ignore(u64),
     /// Whether it takes part.
     Enabled(bool),
+    /// Lines that the client carries out when it stops there; for the daemon they mean nothing.
+    Commands(Vec<String>),
 }
 
 /// A line that the program printed.
@@ -275,6 +282,21 @@ pub struct Stop {
     pub value: Option<String>,
     /// What else there is to say: conditions that failed.
     pub notes: Vec<String>,
+    /// What the actions met on the way came to, in the order in which they were met.
+    pub printed: Vec<Printed>,
+}
+
+/// What an action came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Printed {
+    /// The number of its breakpoint.
+    pub id: u32,
+    /// When.
+    pub time: Time,
+    /// False: the expression raised, or could not be evaluated; `text` says why.
+    pub ok: bool,
+    /// The value.
+    pub text: String,
 }
 
 /// A breakpoint as clients see it.
@@ -296,6 +318,10 @@ pub struct BreakpointInfo {
     pub hits: u64,
     /// So many hits are passed over from now on.
     pub ignore: u64,
+    /// An expression that is evaluated at each hit, which does then not stop a move.
+    pub action: Option<String>,
+    /// Lines that the client carries out when it stops there.
+    pub commands: Vec<String>,
 }
 
 impl BreakpointInfo {
@@ -311,6 +337,8 @@ impl BreakpointInfo {
             temporary: false,
             hits: 0,
             ignore: 0,
+            action: None,
+            commands: Vec::new(),
         }
     }
 }

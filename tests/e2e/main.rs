@@ -5,6 +5,7 @@
 mod daemon;
 mod faults;
 mod interrupts;
+mod kept;
 mod native;
 mod portable;
 mod printed;

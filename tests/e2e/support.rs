@@ -195,6 +195,19 @@ impl Sandbox {
         }
     }
 
+    /// What a prompt says to these lines, without a terminal.
+    pub fn prompt(&mut self, trace: &Path, options: &[&str], lines: &[&str]) -> String {
+        self.daemon();
+        let mut c = self.rdbctl();
+        c.arg("replay").arg(trace).args(options);
+        c.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = c.spawn().unwrap();
+        child.stdin.take().unwrap().write_all((lines.join("\n") + "\n").as_bytes()).unwrap();
+        let out = child.wait_with_output().unwrap();
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        text(&out.stdout) + &text(&out.stderr)
+    }
+
     /// Runs commands; gives one JSON object for each.
     pub fn batch(&mut self, trace: &Path, commands: &[String]) -> Vec<Value> {
         self.daemon();

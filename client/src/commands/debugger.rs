@@ -63,6 +63,23 @@ impl Debugger {
         &mut self.session
     }
 
+    /// Goes on with the breakpoints saved with the trace, and saves them at each change; what there is to say about that.
+    ///
+    /// # Errors
+    /// [`Fault`] when the daemon fails.
+    pub fn keep_breakpoints(&mut self) -> Result<String, Fault> {
+        let all = match self.session.keep_breakpoints() {
+            Ok(all) => all,
+            Err(SessionError::Refused(failure)) => return Ok(format!("note: breakpoints are not kept: {}\n", failure.text)),
+            Err(gone) => return Err(Fault::new(gone.to_string())),
+        };
+        Ok(match all.len() {
+            0 => String::new(),
+            1 => "1 breakpoint is set from before (info breakpoints)\n".into(),
+            n => format!("{n} breakpoints are set from before (info breakpoints)\n"),
+        })
+    }
+
     /// How the place stood at looks.
     pub fn describe_here(&mut self) -> String {
         let stop = self.here.clone();

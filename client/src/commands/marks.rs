@@ -17,7 +17,7 @@ impl Debugger {
     ) -> Result<Outcome, SessionError> {
         let odd = grammar::odd(&place);
         let here = self.here.location.as_ref().map(|l| l.file.clone());
-        let info = self.session.break_(place, condition, temporary, here.as_deref())?;
+        let info = self.session.set(here.as_deref(), |c| c.break_(place, condition, temporary))?;
         let kind = if info.temporary { "Temporary breakpoint" } else { "Breakpoint" };
         let condition = info.condition.map(|c| format!(" if {c}")).unwrap_or_default();
         let mut text = format!("{kind} {} {}{condition}\n", info.id, text::place(&info.place, &self.sources));

@@ -166,12 +166,41 @@ impl Client {
     /// # Errors
     /// [`CallError`].
     pub fn break_(&mut self, place: BreakpointPlace, condition: Option<String>, temporary: bool) -> Result<BreakpointInfo, CallError> {
-        match self.call(Call::Break {
+        self.set(Call::Break {
             place,
             condition,
             temporary,
-        })? {
+            action: None,
+        })
+    }
+
+    /// Sets an action: `expression` is evaluated wherever a move comes to `place`, which does not stop it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn action(&mut self, place: BreakpointPlace, condition: Option<String>, expression: String) -> Result<BreakpointInfo, CallError> {
+        self.set(Call::Break {
+            place,
+            condition,
+            temporary: false,
+            action: Some(expression),
+        })
+    }
+
+    fn set(&mut self, call: Call) -> Result<BreakpointInfo, CallError> {
+        match self.call(call)? {
             Reply::Breakpoints(mut new) if new.len() == 1 => new.pop().ok_or(CallError::Mismatch),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// Adds the breakpoints saved with the trace, and saves them all at each change from now on.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn keep_breakpoints(&mut self) -> Result<Vec<BreakpointInfo>, CallError> {
+        match self.call(Call::KeepBreakpoints)? {
+            Reply::Breakpoints(all) => Ok(all),
             _ => Err(CallError::Mismatch),
         }
     }

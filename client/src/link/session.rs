@@ -29,6 +29,8 @@ pub struct Session {
     client: Option<Client>,
     time: Time,
     breakpoints: BTreeMap<u32, BreakpointInfo>,
+    /// They are saved with the trace.
+    keeping: bool,
 }
 
 impl Session {
@@ -45,6 +47,7 @@ impl Session {
             client: None,
             time: Time::BEGIN,
             breakpoints: BTreeMap::new(),
+            keeping: false,
         };
         let mut client = session.launcher.connect(&session.interrupter)?;
         client.show_progress(progress);
@@ -109,18 +112,33 @@ impl Session {
         Ok(stop)
     }
 
-    /// Sets a breakpoint. `here` is the file stood in, for a line without a file.
+    /// Goes on with the breakpoints saved with the trace, and saves them at each change.
     ///
     /// # Errors
     /// [`SessionError`].
-    pub fn break_(
+    pub fn keep_breakpoints(&mut self) -> Result<&BTreeMap<u32, BreakpointInfo>, SessionError> {
+        let all = self.call(Client::keep_breakpoints)?;
+        self.keeping = true;
+        self.breakpoints = all.into_iter().map(|b| (b.id, b)).collect();
+        Ok(&self.breakpoints)
+    }
+
+    /// A breakpoint, as it was set and changed from here.
+    #[must_use]
+    pub fn breakpoint(&self, id: u32) -> Option<&BreakpointInfo> {
+        self.breakpoints.get(&id)
+    }
+
+    /// Sets a breakpoint, with the request given. `here` is the file stood in, for a line without a file.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn set(
         &mut self,
-        place: BreakpointPlace,
-        condition: Option<String>,
-        temporary: bool,
         here: Option<&str>,
+        request: impl FnOnce(&mut Client) -> Result<BreakpointInfo, CallError>,
     ) -> Result<BreakpointInfo, SessionError> {
-        let info = self.call(|c| c.break_(place, condition, temporary))?;
+        let info = self.call(request)?;
         let mut kept = info.clone();
         if let (BreakpointPlace::Line { file, .. }, Some(here)) = (&mut kept.place, here)
             && file.is_empty()
@@ -148,6 +166,7 @@ impl Session {
                 Change::Condition(condition) => kept.condition.clone_from(condition),
                 Change::Ignore(count) => kept.ignore = *count,
                 Change::Enabled(enabled) => kept.enabled = *enabled,
+                Change::Commands(commands) => kept.commands.clone_from(commands),
             }
         }
         Ok(())
@@ -181,10 +200,18 @@ impl Session {
 
     fn put_back(&self, client: &mut Client) -> Result<(), CallError> {
         let stop = client.open(&self.trace)?;
-        for (wanted, kept) in &self.breakpoints {
+        let saved: Vec<u32> = match self.keeping {
+            true => client.keep_breakpoints()?.iter().map(|b| b.id).collect(),
+            false => Vec::new(),
+        };
+        for (wanted, kept) in self.breakpoints.iter().filter(|b| !saved.contains(b.0)) {
             // A new daemon counts from 1: the numbers of deleted breakpoints are used up again.
             loop {
-                let new = client.break_(kept.place.clone(), kept.condition.clone(), kept.temporary)?.id;
+                let (place, condition) = (kept.place.clone(), kept.condition.clone());
+                let new = match &kept.action {
+                    Some(action) => client.action(place, condition, action.clone())?.id,
+                    None => client.break_(place, condition, kept.temporary)?.id,
+                };
                 if new >= *wanted {
                     break;
                 }
@@ -192,6 +219,9 @@ impl Session {
             }
             if !kept.enabled {
                 client.change(Some(*wanted), Change::Enabled(false))?;
+            }
+            if !kept.commands.is_empty() {
+                client.change(Some(*wanted), Change::Commands(kept.commands.clone()))?;
             }
             // Hits passed over since are passed over again.
             if kept.ignore > 0 {

@@ -14,7 +14,7 @@ pub use prompt::Prompt;
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::thread;
 
 /// Runs the subcommand; the exit status.
@@ -27,6 +27,10 @@ pub fn run(places: &Places, args: &ReplayArgs) -> Result<u8, Fault> {
     let interactive = io::stdin().is_terminal();
     let interrupter = session.interrupter();
     let mut prompt = Prompt::new(Debugger::new(session, here, Colour::of_stdout())?);
+    if !args.no_breakpoints {
+        let said = prompt.debugger().keep_breakpoints()?;
+        io::stdout().lock().write_all(said.as_bytes())?;
+    }
     if interactive {
         editor::run(prompt, &places.history(), || watch_interrupts(interrupter, true))?;
     } else {

@@ -1,7 +1,7 @@
 //! Results as JSON: one object a command, one a line.
 
 use crate::commands::Outcome;
-use rdb_protocol::client::{FailureCode, Stop};
+use rdb_protocol::client::{FailureCode, Printed, Stop};
 use rdb_protocol::{Frame, StopKind};
 use serde::Serialize;
 
@@ -30,6 +30,8 @@ struct JsonStop<'a> {
     value: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     notes: &'a [String],
+    #[serde(skip_serializing_if = "<[Printed]>::is_empty")]
+    printed: &'a [Printed],
 }
 
 #[derive(Debug, Serialize)]
@@ -78,6 +80,7 @@ fn stop(stop: &Stop) -> JsonStop<'_> {
         breakpoints: &stop.breakpoints,
         value: stop.value.as_deref(),
         notes: &stop.notes,
+        printed: &stop.printed,
     }
 }
 
@@ -139,6 +142,7 @@ mod tests {
             direction: Direction::Backward,
             value: None,
             notes: vec![],
+            printed: vec![],
         };
         let outcome = Outcome {
             time: Time(3),

@@ -1,7 +1,7 @@
 //! Results as text.
 
 use super::source::Sources;
-use rdb_protocol::client::{Stop, StopReason};
+use rdb_protocol::client::{Printed, Stop, StopReason};
 use rdb_protocol::{BreakpointPlace, Direction, Frame, Location, StopKind, Variable};
 
 /// Characters of a local variable's value.
@@ -19,7 +19,8 @@ pub fn marker(kind: StopKind) -> &'static str {
 
 /// A stop: why, a banner when the thread `switched`, where, the source line.
 pub fn stop(stop: &Stop, switched: bool, sources: &mut Sources) -> String {
-    let mut text = reason(stop);
+    let mut text: String = stop.printed.iter().map(printed).collect();
+    text.push_str(&reason(stop));
     let Some(at) = &stop.location else {
         return text + "no source line is stood at here\n";
     };
@@ -36,6 +37,16 @@ pub fn stop(stop: &Stop, switched: bool, sources: &mut Sources) -> String {
         text.push_str(&format!("note: {note}\n"));
     }
     text
+}
+
+/// What an action came to, with its time.
+fn printed(printed: &Printed) -> String {
+    let sign = if printed.ok { "" } else { "error: " };
+    format!(
+        "{:>10}  {sign}{}\n",
+        printed.time,
+        cut(printed.text.trim_end()).replace('\n', "\n            ")
+    )
 }
 
 /// One frame of the stack: its number, where, the source line.
@@ -181,6 +192,7 @@ mod tests {
             direction: Direction::Forward,
             value: None,
             notes: vec![],
+            printed: vec![],
         }
     }
 

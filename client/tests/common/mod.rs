@@ -160,6 +160,7 @@ impl Connection<'_> {
                         Change::Condition(c) => b.condition.clone_from(c),
                         Change::Ignore(n) => b.ignore = *n,
                         Change::Enabled(e) => b.enabled = *e,
+                        Change::Commands(c) => b.commands.clone_from(c),
                     }
                 }
                 Reply::Done
@@ -189,6 +190,7 @@ impl Connection<'_> {
                 place,
                 condition,
                 temporary,
+                action,
             } => {
                 let place = match place {
                     BreakpointPlace::Line { file, line } if file.is_empty() => BreakpointPlace::Line { file: "x.py".into(), line },
@@ -198,6 +200,7 @@ impl Connection<'_> {
                     id: self.next,
                     condition,
                     temporary,
+                    action,
                     ..BreakpointInfo::new(place)
                 };
                 self.next += 1;
@@ -219,7 +222,7 @@ impl Connection<'_> {
             Call::Threads => Reply::Threads(Vec::new()),
             Call::Output { .. } => Reply::Output(Vec::new()),
             Call::Switch { .. } => return invalid("one thread"),
-            Call::Breakpoints => Reply::Breakpoints(self.breakpoints.clone()),
+            Call::Breakpoints | Call::KeepBreakpoints => Reply::Breakpoints(self.breakpoints.clone()),
             Call::Evaluate { source, .. } if source == "raise" => Reply::Evaluated(Value {
                 ok: false,
                 text: "ValueError: no".into(),
@@ -291,6 +294,7 @@ impl Connection<'_> {
             direction: self.direction,
             value: None,
             notes: vec![],
+            printed: vec![],
         }
     }
 
