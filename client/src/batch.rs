@@ -81,5 +81,9 @@ pub fn commands(
             break;
         }
     }
+    if debugger.is_collecting() {
+        writeln!(err, "commands: the script ends before `end`; nothing was set")?;
+        status = status.max(1);
+    }
     Ok(status)
 }

@@ -106,6 +106,12 @@ pub struct ReplayArgs {
     /// Begin without breakpoints, and save none [default: go on with those saved with the trace, and save changes]
     #[arg(long)]
     pub no_breakpoints: bool,
+    /// Do not carry out the lines of ~/.config/rdb/rdbrc first
+    #[arg(long)]
+    pub no_rc: bool,
+    /// Carry out those of ./.rdbrc, too; never done unasked: the directory may be someone else's
+    #[arg(long)]
+    pub local_rc: bool,
 }
 
 /// Arguments of `batch`.

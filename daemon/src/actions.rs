@@ -60,6 +60,8 @@ pub(crate) fn carry_out(id: u32, action: &Prepared, process: &mut Process, inter
         .fork()?
         .evaluate(action.source.clone(), FrameNumber::default(), bound, DEADLINE, interrupt)
     {
+        // A function that prints, and has nothing to give.
+        Ok(value) if value.ok && !value.output.is_empty() && value.text == "None" => Ok(printed(true, value.output.trim_end())),
         Ok(value) if value.ok => Ok(printed(true, &format!("{}{}", value.output, value.text))),
         Ok(value) => Ok(printed(false, &last_line(&value.text))),
         Err(fault @ (Fault::Interrupted | Fault::System { .. } | Fault::Garbled(_) | Fault::Diverged(_))) => Err(fault),

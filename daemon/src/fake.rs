@@ -183,9 +183,11 @@ impl World {
             BreakpointPlace::Function { name } => here.function == *name && here.line.is_multiple_of(5),
             BreakpointPlace::Return { name } => here.function == *name && here.kind == StopKind::Return,
             BreakpointPlace::Times { times } => times.contains(&Time(time)),
-            BreakpointPlace::Switch { .. } | BreakpointPlace::Output { .. } | BreakpointPlace::Raise { .. } | BreakpointPlace::Uncaught => {
-                false
-            }
+            BreakpointPlace::Switch { .. }
+            | BreakpointPlace::Output { .. }
+            | BreakpointPlace::Raise { .. }
+            | BreakpointPlace::Uncaught
+            | BreakpointPlace::Outside { .. } => false,
         };
         if (1..=self.last).contains(&time) {
             marks.iter().filter(is_hit).map(|b| b.id).collect()

@@ -12,6 +12,7 @@ use crate::placement::{Limits, Placement};
 use crate::progress::Task;
 use crate::references::References;
 use crate::saved;
+use crate::skips::matching;
 use crate::slice::Pace;
 use crate::sources::resolve;
 use crate::survey::Survey;
@@ -107,9 +108,25 @@ impl Session {
     fn answer(&mut self, call: Call, task: &mut Task<'_>) -> Result<Reply, Fault> {
         let _busy = self.known.command();
         match call {
-            Call::Step { count, direction } => self.moved(direction, task, |t, task| t.step(count, direction, task)),
-            Call::Next { count, direction } => self.framed(direction, task, |t, task| t.next(count, direction, task)),
-            Call::Finish { direction } => self.framed(direction, task, |t, task| t.finish(direction, task)),
+            Call::Step { count, direction } => self.moved(direction, task, |t, task| {
+                t.times(count, direction, task, |t, n, task| t.step(n, direction, task))
+            }),
+            Call::Next { count, direction } => self.framed(direction, task, |t, task| {
+                t.times(count, direction, task, |t, n, task| t.next(n, direction, task))
+            }),
+            Call::Finish { direction } => self.framed(direction, task, |t, task| {
+                t.times(1, direction, task, |t, _, task| t.finish(direction, task))
+            }),
+            Call::Skip { patterns } => {
+                self.timeline.skipped = match patterns.is_empty() {
+                    true => Vec::new(),
+                    false => matching(&patterns, &self.sources(task)?),
+                };
+                Ok(Reply::Done)
+            }
+            Call::Passed { from, to, limit } => {
+                retrying(&mut self.timeline, task, |t, task| t.passed(from, to, limit, task)).map(Reply::Passed)
+            }
             Call::Until { place, direction } => {
                 let known = self.resolved(place, task)?.known;
                 self.framed(direction, task, |t, task| t.until(known.clone(), direction, task))

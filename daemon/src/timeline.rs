@@ -69,6 +69,8 @@ pub(crate) struct Timeline {
     pub(crate) notes: Vec<String>,
     /// What actions came to during the last move.
     pub(crate) printed: Vec<Printed>,
+    /// Files in which no step ends.
+    pub(crate) skipped: Vec<String>,
     /// The objects that have numbers.
     pub(crate) references: References,
     /// What the program printed, once asked for.
@@ -93,6 +95,7 @@ impl Timeline {
             active: None,
             pace,
             notes: Vec::new(),
+            skipped: Vec::new(),
             printed: Vec::new(),
             references,
             output: None,

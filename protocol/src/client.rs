@@ -137,6 +137,22 @@ pub enum Call {
         /// Its number; `None` deletes all.
         id: Option<u32>,
     },
+    /// From now on moves that step ([`Call::Step`], [`Call::Next`], [`Call::Finish`]) do not stop in these files, but go on that way;
+    /// breakpoints there do stop them. Reply: [`Reply::Done`].
+    Skip {
+        /// A file's path or the end of it, with `*` and `?`, or a module's or package's dotted name; replaces those before.
+        patterns: Vec<String>,
+    },
+    /// The stop points between two times, both excluded, the nearest to `to` only if they are more than `limit`; in order of time.
+    /// Reply: [`Reply::Passed`].
+    Passed {
+        /// Where a move began.
+        from: Time,
+        /// Where it ended.
+        to: Time,
+        /// Most stop points to give.
+        limit: u32,
+    },
     /// All breakpoints. Reply: [`Reply::Breakpoints`].
     Breakpoints,
     /// Add the breakpoints that are saved with the trace, under their numbers, and from now on save all of them at each change; the
@@ -407,6 +423,8 @@ pub enum Reply {
     Breakpoints(Vec<BreakpointInfo>),
     /// The value.
     Evaluated(Value),
+    /// Stop points.
+    Passed(Vec<(Time, Location)>),
     /// The stack.
     Frames(Vec<Frame>),
     /// The threads.

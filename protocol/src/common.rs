@@ -165,6 +165,11 @@ pub enum BreakpointPlace {
     },
     /// Each stop point at which an exception begins to be raised that nothing catches.
     Uncaught,
+    /// Each stop point in other files than these.
+    Outside {
+        /// File names as the program knows them.
+        files: Vec<String>,
+    },
     /// These stop points.
     Times {
         /// Ascending.

@@ -15,6 +15,7 @@ mod raises;
 mod recording;
 mod references;
 mod returns;
+mod scripts;
 mod stepping;
 mod support;
 mod terminal;

@@ -1,7 +1,8 @@
 //! Carries commands out.
 
-use super::grammar::{self, Command, InfoTopic};
+use super::grammar::{Command, InfoTopic};
 use super::outcome::{Outcome, Refusal};
+use super::scripting::Scripting;
 use super::{facts, listing, names};
 use crate::Fault;
 use crate::link::{Session, SessionError};
@@ -30,6 +31,8 @@ pub struct Debugger {
     pub(super) looked_at: Option<u32>,
     /// Where the moves began, the last one at the end.
     pub(super) trail: Vec<Time>,
+    /// What lines lead to.
+    pub(super) script: Scripting,
 }
 
 impl Debugger {
@@ -49,6 +52,7 @@ impl Debugger {
             selected: 0,
             looked_at: None,
             trail: Vec::new(),
+            script: Scripting::default(),
         })
     }
 
@@ -88,16 +92,12 @@ impl Debugger {
 
     /// Carries out one line. Empty lines and comments do nothing.
     pub fn execute(&mut self, line: &str) -> Outcome {
-        let mut outcome = match grammar::parse(line) {
-            Ok(None) => Outcome::default(),
-            Ok(Some(command)) => self.run(command),
-            Err(text) => refused(Refusal::SYNTAX, text),
-        };
+        let mut outcome = self.carry_out(line);
         outcome.time = self.session.time();
         outcome
     }
 
-    fn run(&mut self, command: Command) -> Outcome {
+    pub(super) fn run(&mut self, command: Command) -> Outcome {
         let result = match command {
             Command::Step { count, direction } => self.moved(|s| s.travel(|c| c.step(count, direction))),
             Command::Next { count, direction } => self.moved(|s| s.travel(|c| c.next(count, direction))),
@@ -118,6 +118,16 @@ impl Debugger {
                 condition,
                 temporary,
             } => self.set_breakpoint(place, condition, temporary),
+            Command::Action { place, expression } => self.set_action(place, expression),
+            Command::Commands(id) => Ok(self.begin_commands(id)),
+            Command::Trace(on) => Ok(self.trace(on)),
+            Command::Skip(pattern) => self.skip(pattern),
+            Command::Unskip(pattern) => self.unskip(pattern.as_deref()),
+            Command::Source(file) => Ok(self.source(&file)),
+            Command::Alias(new) => Ok(self.alias(new)),
+            Command::Unalias(name) => Ok(self.unalias(&name)),
+            Command::Prestop(line) => Ok(self.set_hook(true, line)),
+            Command::Poststop(line) => Ok(self.set_hook(false, line)),
             Command::Change(id, change) => self.session.change(id, change).map(|()| Outcome::default()),
             Command::Delete(id) => self.session.delete(id).map(|()| Outcome::default()),
             Command::Print(code) => self.print(&code),
@@ -152,7 +162,12 @@ impl Debugger {
     pub(super) fn moved(&mut self, go: impl FnOnce(&mut Session) -> Result<Stop, SessionError>) -> Result<Outcome, SessionError> {
         let before = self.here.time;
         let temporary: Vec<u32> = self.session.temporary();
+        let commands = self.session.commands();
         let stop = go(&mut self.session)?;
+        if stop.reason == StopReason::Breakpoint {
+            let hit = commands.into_iter().filter(|c| stop.breakpoints.contains(&c.0));
+            self.script.due = hit.flat_map(|c| c.1).collect();
+        }
         let thread = stop.location.as_ref().map(|l| l.thread);
         let switched = thread.is_some() && thread != self.thread;
         let mut text = text::stop(&stop, switched, &mut self.sources);
@@ -210,7 +225,7 @@ impl Debugger {
         Ok(said(text))
     }
 
-    fn failed(&self, error: SessionError) -> Outcome {
+    pub(super) fn failed(&self, error: SessionError) -> Outcome {
         match error {
             SessionError::Refused(f) if f.code == FailureCode::Interrupted => {
                 refused(json::code(f.code), format!("interrupted; still at time {}", self.session.time()))

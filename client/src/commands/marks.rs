@@ -27,6 +27,18 @@ impl Debugger {
         Ok(said(text))
     }
 
+    pub(super) fn set_action(&mut self, place: BreakpointPlace, expression: String) -> Result<Outcome, SessionError> {
+        let here = self.here.location.as_ref().map(|l| l.file.clone());
+        let info = self.session.set(here.as_deref(), |c| c.action(place, None, expression.clone()))?;
+        let mut text = format!(
+            "Action {} {} print {expression}\n",
+            info.id,
+            text::place(&info.place, &self.sources)
+        );
+        text.extend(info.note.map(|note| format!("note: {note}\n")));
+        Ok(said(text))
+    }
+
     pub(super) fn set_bookmark(&mut self, name: &str) -> Result<Outcome, SessionError> {
         let time = self.here.time;
         self.session.call(|c| c.bookmark(name, Some(time)))?;

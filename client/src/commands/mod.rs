@@ -14,6 +14,7 @@ mod lookup;
 mod marks;
 pub mod names;
 mod outcome;
+mod scripting;
 
 pub use debugger::Debugger;
 pub use grammar::{Command, FrameChoice, InfoTopic, ListRange, parse};

@@ -192,6 +192,80 @@ pub static NAMES: &[Name] = &[
         detail: "The numbers are those of `info breakpoints`.\nExample: delete 1",
     },
     Name {
+        name: "action",
+        aliases: &[],
+        arguments: "LINE|:LINE|FILE:LINE|FUNC|return FUNC|raise CLASS|uncaught EXPRESSION",
+        summary: "evaluate an expression wherever a move comes to a place, and go on: a print put into the program after the fact",
+        detail: "The values are shown with their times when the move ends: of continue, next, finish, until and their reverses; 1000 at most. An action \
+            is a breakpoint that does not stop: listed, changed and deleted by its number.\nExample: action ledger.py:24 amount, total",
+    },
+    Name {
+        name: "commands",
+        aliases: &[],
+        arguments: "[N]",
+        summary: "carry out the lines that follow, up to `end`, whenever breakpoint N (the last) stops us",
+        detail: "A line that moves is the last one carried out. `silent` as the first line keeps the stop from being shown. The lines are kept with the \
+            breakpoint; none remove those before.\nExample: commands 1",
+    },
+    Name {
+        name: "trace",
+        aliases: &[],
+        arguments: "[on|off]",
+        summary: "show each line that a move passes, with its time",
+        detail: "At most the last 1000 stop points of a move; jumps (go, undo) pass nothing.\nExample: trace on",
+    },
+    Name {
+        name: "skip",
+        aliases: &[],
+        arguments: "[FILE-GLOB|MODULE]",
+        summary: "never stop there when stepping (step, next, finish and their reverses), or show where that is",
+        detail: "A pattern with `/`, `*`, `?` or `.py` means the end of a file's path, another one a module or package with all in it. Breakpoints there \
+            stop all the same.\nExample: skip importlib",
+    },
+    Name {
+        name: "unskip",
+        aliases: &[],
+        arguments: "[PATTERN]",
+        summary: "stop there again, or everywhere",
+        detail: "Example: unskip importlib",
+    },
+    Name {
+        name: "source",
+        aliases: &[],
+        arguments: "FILE",
+        summary: "carry out the lines of a file, up to the first that is refused",
+        detail: "The prompt begins with ~/.config/rdb/rdbrc, if there is one, and reads ./.rdbrc only if started with --local-rc: whose directory one \
+            stands in is not always one's own.\nExample: source setup.rdb",
+    },
+    Name {
+        name: "alias",
+        aliases: &[],
+        arguments: "[NAME COMMAND]",
+        summary: "give a command, with its first arguments, a name of your own; or show those given",
+        detail: "Example: alias rows print len(rows)",
+    },
+    Name {
+        name: "unalias",
+        aliases: &[],
+        arguments: "NAME",
+        summary: "take such a name back",
+        detail: "Example: unalias rows",
+    },
+    Name {
+        name: "prestop",
+        aliases: &[],
+        arguments: "[COMMAND|off]",
+        summary: "carry out a command at each stop, before it is shown; or show which",
+        detail: "Example: prestop print total",
+    },
+    Name {
+        name: "poststop",
+        aliases: &[],
+        arguments: "[COMMAND|off]",
+        summary: "carry out a command where a move begins; or show which",
+        detail: "Example: poststop locals",
+    },
+    Name {
         name: "print",
         aliases: &["p", "!"],
         arguments: "CODE",

@@ -7,7 +7,7 @@ use rdb_protocol::client::{
     Bookmark, BreakpointInfo, Call, Change, CheckpointInfo, Failure, FromDaemon, Hello, MAGIC, Notification, OutputLine, Reply, Request,
     Stop, Target, TraceInfo, VERSION, Value, Welcome,
 };
-use rdb_protocol::{BreakpointPlace, Direction, Frame, FrameNumber, SourceFile, Thread, Time, Variable};
+use rdb_protocol::{BreakpointPlace, Direction, Frame, FrameNumber, Location, SourceFile, Thread, Time, Variable};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -185,6 +185,27 @@ impl Client {
             temporary: false,
             action: Some(expression),
         })
+    }
+
+    /// Files in which no step is to end, by patterns.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn skip(&mut self, patterns: &[String]) -> Result<(), CallError> {
+        self.done(Call::Skip {
+            patterns: patterns.to_vec(),
+        })
+    }
+
+    /// The stop points between two times, at most `limit` of them, nearest to `to`.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn passed(&mut self, from: Time, to: Time, limit: u32) -> Result<Vec<(Time, Location)>, CallError> {
+        match self.call(Call::Passed { from, to, limit })? {
+            Reply::Passed(all) => Ok(all),
+            _ => Err(CallError::Mismatch),
+        }
     }
 
     fn set(&mut self, call: Call) -> Result<BreakpointInfo, CallError> {

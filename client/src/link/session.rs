@@ -31,6 +31,8 @@ pub struct Session {
     breakpoints: BTreeMap<u32, BreakpointInfo>,
     /// They are saved with the trace.
     keeping: bool,
+    /// Where no step ends.
+    skip: Vec<String>,
 }
 
 impl Session {
@@ -48,6 +50,7 @@ impl Session {
             time: Time::BEGIN,
             breakpoints: BTreeMap::new(),
             keeping: false,
+            skip: Vec::new(),
         };
         let mut client = session.launcher.connect(&session.interrupter)?;
         client.show_progress(progress);
@@ -149,10 +152,39 @@ impl Session {
         Ok(info)
     }
 
+    /// Where no step ends: patterns of files and modules.
+    #[must_use]
+    pub fn skipped(&self) -> &[String] {
+        &self.skip
+    }
+
+    /// Replaces the patterns of files and modules where no step is to end.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn skip(&mut self, patterns: Vec<String>) -> Result<(), SessionError> {
+        self.call(|c| c.skip(&patterns))?;
+        self.skip = patterns;
+        Ok(())
+    }
+
     /// The breakpoints that are deleted when they stop a move.
     #[must_use]
     pub fn temporary(&self) -> Vec<u32> {
         self.breakpoints.values().filter(|b| b.temporary).map(|b| b.id).collect()
+    }
+
+    /// The breakpoint set last, of those that are left.
+    #[must_use]
+    pub fn last_breakpoint(&self) -> Option<u32> {
+        self.breakpoints.keys().next_back().copied()
+    }
+
+    /// The breakpoints that have commands, with these.
+    #[must_use]
+    pub fn commands(&self) -> Vec<(u32, Vec<String>)> {
+        let having = self.breakpoints.values().filter(|b| !b.commands.is_empty());
+        having.map(|b| (b.id, b.commands.clone())).collect()
     }
 
     /// Changes one breakpoint, or all.
@@ -227,6 +259,9 @@ impl Session {
             if kept.ignore > 0 {
                 client.change(Some(*wanted), Change::Ignore(kept.ignore))?;
             }
+        }
+        if !self.skip.is_empty() {
+            client.skip(&self.skip)?;
         }
         if stop.time != self.time {
             client.go(Target::Time(self.time))?;

@@ -19,7 +19,7 @@ pub fn marker(kind: StopKind) -> &'static str {
 
 /// A stop: why, a banner when the thread `switched`, where, the source line.
 pub fn stop(stop: &Stop, switched: bool, sources: &mut Sources) -> String {
-    let mut text: String = stop.printed.iter().map(printed).collect();
+    let mut text = printed(stop);
     text.push_str(&reason(stop));
     let Some(at) = &stop.location else {
         return text + "no source line is stood at here\n";
@@ -39,8 +39,13 @@ pub fn stop(stop: &Stop, switched: bool, sources: &mut Sources) -> String {
     text
 }
 
-/// What an action came to, with its time.
-fn printed(printed: &Printed) -> String {
+/// What actions came to, with their times.
+#[must_use]
+pub fn printed(stop: &Stop) -> String {
+    stop.printed.iter().map(one_printed).collect()
+}
+
+fn one_printed(printed: &Printed) -> String {
     let sign = if printed.ok { "" } else { "error: " };
     format!(
         "{:>10}  {sign}{}\n",
@@ -148,6 +153,7 @@ pub fn place(place: &BreakpointPlace, sources: &Sources) -> String {
         BreakpointPlace::Raise { class: Some(class) } => format!("where {class} is raised"),
         BreakpointPlace::Raise { class: None } => "where an exception is raised".into(),
         BreakpointPlace::Uncaught => "where an exception is raised that nothing catches".into(),
+        BreakpointPlace::Outside { files } => format!("outside {} files", files.len()),
         BreakpointPlace::Times { times } => format!("at {} times", times.len()),
         BreakpointPlace::Switch { .. } => "at switches of threads".into(),
     }

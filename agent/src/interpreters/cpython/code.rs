@@ -60,6 +60,8 @@ pub(super) enum Asks {
     Entry,
     /// The return that it is.
     Return,
+    /// All stop points of the code.
+    All,
 }
 
 impl Code {

@@ -427,13 +427,17 @@ impl Stops {
     }
 
     fn line_hits(&self, stop: &Stop) -> Vec<u32> {
-        let Some(code) = self
-            .codes
-            .get(&stop.code)
-            .filter(|code| matches!(stop.kind, StopKind::Line | StopKind::Return) && !code.marks.is_empty())
-        else {
+        let Some(code) = self.codes.get(&stop.code).filter(|code| !code.marks.is_empty()) else {
             return Vec::new();
         };
+        // An exception leaves a frame from where no other stop point may be.
+        if matches!(stop.kind, StopKind::Yield | StopKind::Unwind) {
+            let all = code.marks.iter().filter(|m| m.1.asks == Asks::All);
+            let mut ids: Vec<u32> = all.map(|m| m.1.id).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            return ids;
+        }
         // An entry has come straight from the entry RESUME, whatever loops lead here later.
         let entered = self
             .previous(stop.frame, code)
@@ -442,6 +446,7 @@ impl Stops {
             Asks::Line => stop.kind == StopKind::Line,
             Asks::Entry => stop.kind == StopKind::Line && (entered || stop.second_half),
             Asks::Return => stop.kind == StopKind::Return,
+            Asks::All => true,
         });
         let mut ids: Vec<u32> = here.map(|m| m.1.id).collect();
         ids.sort_unstable();

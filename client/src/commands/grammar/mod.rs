@@ -4,6 +4,7 @@ mod arguments;
 mod breaks;
 mod info;
 mod places;
+mod scripts;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ pub use places::{ListRange, odd};
 use places::{place, target};
 use rdb_protocol::client::{Change, Target};
 use rdb_protocol::{BreakpointPlace, Direction};
+use scripts::{action, alias, needed, optional_text, switch};
 
 /// A command, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +86,31 @@ pub enum Command {
         /// Whether it goes when it is hit.
         temporary: bool,
     },
+    /// Evaluate wherever a move comes to a place.
+    Action {
+        /// Where.
+        place: BreakpointPlace,
+        /// What.
+        expression: String,
+    },
+    /// Take the commands of a breakpoint: the lines up to `end`.
+    Commands(Option<u32>),
+    /// Show lines passed.
+    Trace(Option<bool>),
+    /// Where no step is to end: show all, or add one.
+    Skip(Option<String>),
+    /// Remove one of these, or all.
+    Unskip(Option<String>),
+    /// Carry out the lines of a file.
+    Source(String),
+    /// Show all aliases, or set one.
+    Alias(Option<(String, String)>),
+    /// Remove one.
+    Unalias(String),
+    /// What to carry out at each stop.
+    Prestop(Option<String>),
+    /// What to carry out where a move begins.
+    Poststop(Option<String>),
     /// Change one breakpoint, or all.
     Change(Option<u32>, Change),
     /// Delete one or all.
@@ -106,6 +133,25 @@ pub enum Command {
     Help(Option<String>),
     /// Leave.
     Quit,
+}
+
+impl Command {
+    /// Whether it goes somewhere.
+    #[must_use]
+    pub fn moves(&self) -> bool {
+        use Command as C;
+        let steps = matches!(
+            self,
+            C::Step { .. } | C::Next { .. } | C::Finish { .. } | C::Until { .. } | C::Continue { .. } | C::Switch { .. }
+        );
+        steps || self.jumps()
+    }
+
+    /// Whether it goes there without passing what lies between.
+    #[must_use]
+    pub fn jumps(&self) -> bool {
+        matches!(self, Command::Go(_) | Command::GoMark(_) | Command::Undo)
+    }
 }
 
 /// Lines of output shown unless asked for more.
@@ -215,6 +261,16 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "unmark" => Command::Unmark(name_of(rest)?),
         "break" => breakpoint(rest, false)?,
         "tbreak" => breakpoint(rest, true)?,
+        "action" => action(rest)?,
+        "commands" => Command::Commands(optional(rest)?),
+        "trace" => Command::Trace(switch(rest)?),
+        "skip" => Command::Skip(optional_text(rest)),
+        "unskip" => Command::Unskip(optional_text(rest)),
+        "source" => Command::Source(needed(word, "a file", rest)?),
+        "alias" => alias(rest)?,
+        "unalias" => Command::Unalias(needed(word, "a name", rest)?),
+        "prestop" => Command::Prestop(optional_text(rest)),
+        "poststop" => Command::Poststop(optional_text(rest)),
         "condition" => condition(rest)?,
         "ignore" => ignore(rest)?,
         "enable" => Command::Change(optional(rest)?, Change::Enabled(true)),
