@@ -207,9 +207,9 @@ impl Process {
         }
     }
 
-    /// The local variables, spending the process.
-    pub(crate) fn locals(mut self, frame: FrameNumber, deadline: Duration, interrupt: &Interrupt) -> Result<Vec<Variable>, Fault> {
-        match self.ask(&Order::Locals { frame }, Some(deadline), Some(interrupt))? {
+    /// Variables, as an [`Order::Locals`] asks for them, spending the process.
+    pub(crate) fn variables(mut self, order: Order, deadline: Duration, interrupt: &Interrupt) -> Result<Vec<Variable>, Fault> {
+        match self.ask(&order, Some(deadline), Some(interrupt))? {
             Answer::Locals(variables) => Ok(variables),
             other => Err(unexpected("Locals", &other)),
         }

@@ -194,7 +194,9 @@ impl Session {
             }
             Call::Threads => retrying(&mut self.timeline, task, Timeline::threads).map(Reply::Threads),
             Call::Switch { thread, direction } => self.moved(direction, task, |t, task| t.switch(thread, direction, task)),
-            Call::Locals { frame } => retrying(&mut self.timeline, task, |t, task| t.locals(frame, task)).map(Reply::Locals),
+            Call::Locals { frame, scope, limits } => {
+                retrying(&mut self.timeline, task, |t, task| t.variables(frame, scope, limits, task)).map(Reply::Locals)
+            }
             Call::Bookmarks => bookmarks::read(&self.facts.path).map(Reply::Bookmarks),
             Call::Bookmark { name, time } => bookmarks::change(&self.facts.path, &name, time).map(|()| Reply::Done),
             Call::Checkpoints => Ok(Reply::Checkpoints(self.timeline.tree().list())),

@@ -477,6 +477,8 @@ fn probes_do_not_disturb_and_are_killed_when_they_hang() {
     assert_eq!(trip.code(evaluate("die", 0)), FailureCode::ReplayDied);
     let Ok(Reply::Locals(l)) = trip.call(Call::Locals {
         frame: rdb_protocol::FrameNumber { thread: None, number: 0 },
+        scope: rdb_protocol::Scope::Local,
+        limits: rdb_protocol::Limits::default(),
     }) else {
         panic!()
     };

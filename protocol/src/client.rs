@@ -5,7 +5,9 @@
 //! [`Notification`]s may come in between. One request runs at a time per connection, except [`Call::Interrupt`], which may be sent
 //! while another runs and makes that one end with [`FailureCode::Interrupted`], the cursor where it was.
 
-use crate::common::{BreakpointPlace, Direction, EventIndex, Frame, FrameNumber, Location, SourceFile, Thread, Time, Variable};
+use crate::common::{
+    BreakpointPlace, Direction, EventIndex, Frame, FrameNumber, Limits, Location, Scope, SourceFile, Thread, Time, Variable,
+};
 use crate::replay::Interpreter;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -178,10 +180,14 @@ pub enum Call {
     },
     /// All threads alive. Reply: [`Reply::Threads`].
     Threads,
-    /// Local variables. Reply: [`Reply::Locals`].
+    /// Variables. Reply: [`Reply::Locals`].
     Locals {
         /// In which frame.
         frame: FrameNumber,
+        /// Which of them.
+        scope: Scope,
+        /// How much of their values.
+        limits: Limits,
     },
     /// What the program has printed so far. Reply: [`Reply::Output`].
     Output {

@@ -6,7 +6,9 @@
 //! A new process says nothing by itself: the root, started as `agent replay TRACE FD`, and every copy made by
 //! [`Order::Fork`] first wait for an order.
 
-use crate::common::{Activation, BreakpointPlace, EventIndex, Frame, FrameNumber, Position, SourceFile, Thread, Time, Variable};
+use crate::common::{
+    Activation, BreakpointPlace, EventIndex, Frame, FrameNumber, Limits, Position, Scope, SourceFile, Thread, Time, Variable,
+};
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -65,10 +67,14 @@ pub enum Order {
     /// Only in a throw-away copy, standing at a return or an unwinding: the value returned, or the exception. Answer:
     /// [`Answer::Evaluated`].
     Result,
-    /// Only in a throw-away copy: the local variables of a frame. Answer: [`Answer::Locals`].
+    /// Only in a throw-away copy: the variables of a frame. Answer: [`Answer::Locals`].
     Locals {
         /// In which frame.
         frame: FrameNumber,
+        /// Which of them.
+        scope: Scope,
+        /// How much of their values.
+        limits: Limits,
     },
 }
 

@@ -21,3 +21,4 @@ mod support;
 mod terminal;
 mod threads;
 mod travel;
+mod values;

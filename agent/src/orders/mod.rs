@@ -269,7 +269,7 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                 Some(answer) => answer,
                 None => return,
             },
-            Order::Locals { frame } => match probe::ask(agent, probe::Question::Locals(frame)) {
+            Order::Locals { frame, scope, limits } => match probe::ask(agent, probe::Question::Locals(frame, scope, limits)) {
                 Some(answer) => answer,
                 None => return,
             },

@@ -8,8 +8,8 @@ use crate::Fault;
 use crate::link::{Session, SessionError};
 use crate::show::source::Sources;
 use crate::show::{Colour, json, text};
-use rdb_protocol::Time;
 use rdb_protocol::client::{FailureCode, Stop, StopReason, TraceInfo};
+use rdb_protocol::{Limits, Scope, Time};
 
 /// Frames shown by `backtrace`.
 pub(super) const MOST_FRAMES: u32 = 200;
@@ -31,6 +31,8 @@ pub struct Debugger {
     pub(super) looked_at: Option<u32>,
     /// Where the moves began, the last one at the end.
     pub(super) trail: Vec<Time>,
+    /// How much of values is shown.
+    pub(super) limits: Limits,
     /// What lines lead to.
     pub(super) script: Scripting,
 }
@@ -52,6 +54,7 @@ impl Debugger {
             selected: 0,
             looked_at: None,
             trail: Vec::new(),
+            limits: Limits::default(),
             script: Scripting::default(),
         })
     }
@@ -133,14 +136,18 @@ impl Debugger {
             Command::Print(code) => self.print(&code),
             Command::Backtrace => self.backtrace(),
             Command::List(range) => Ok(listing::list(self, range)),
-            Command::Locals => {
-                let frame = self.frame_number();
-                self.session.call(|c| c.locals(frame)).map(|all| said(text::locals(&all)))
-            }
-            Command::Args => self.args(),
+            Command::Lines(range) => self.lines(range),
+            Command::Locals(pattern) => self.variables(Scope::Local, false, &pattern),
+            Command::Args(pattern) => self.variables(Scope::Local, true, &pattern),
+            Command::Globals(pattern) => self.variables(Scope::Global, false, &pattern),
+            Command::Whatis(expression) => self.told("whatis", &expression),
+            Command::Pretty(expression) => self.told("pp", &expression),
+            Command::Inspect(expression) => self.told("inspect", &expression),
+            Command::Set(setting) => Ok(self.set(setting)),
             Command::Frame(choice) => self.select(choice),
             Command::Info(InfoTopic::Functions, pattern) => self.functions(&pattern),
             Command::Info(InfoTopic::Sources, pattern) => self.source_files(&pattern),
+            Command::Info(InfoTopic::Source, _) => self.source_file(),
             Command::Info(InfoTopic::Line, place) => self.line(&place),
             Command::Info(InfoTopic::Threads, _) => self.threads(),
             Command::Info(InfoTopic::Marks, _) => self.bookmarks(),

@@ -5,6 +5,7 @@
 //! * [`Debugger`]: carries commands out on a session.
 //! * [`Outcome`]: what came of one.
 
+mod annotated;
 mod debugger;
 mod facts;
 mod frames;
@@ -15,6 +16,7 @@ mod marks;
 pub mod names;
 mod outcome;
 mod scripting;
+mod values;
 
 pub use debugger::Debugger;
 pub use grammar::{Command, FrameChoice, InfoTopic, ListRange, parse};

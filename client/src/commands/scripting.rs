@@ -71,7 +71,8 @@ impl Debugger {
             }
             outcome.text.push_str(&next.text);
             if stops == MOST_STOPS && !due.is_empty() {
-                let text = format!("the commands of breakpoints have led to {MOST_STOPS} stops in a row; they end here, and any move goes on");
+                let text =
+                    format!("the commands of breakpoints have led to {MOST_STOPS} stops in a row; they end here, and any move goes on");
                 outcome.text.push_str(&format!("{text}\n"));
                 outcome.error = Some(Refusal {
                     code: Refusal::SYNTAX,

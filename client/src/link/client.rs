@@ -7,7 +7,7 @@ use rdb_protocol::client::{
     Bookmark, BreakpointInfo, Call, Change, CheckpointInfo, Failure, FromDaemon, Hello, MAGIC, Notification, OutputLine, Reply, Request,
     Stop, Target, TraceInfo, VERSION, Value, Welcome,
 };
-use rdb_protocol::{BreakpointPlace, Direction, Frame, FrameNumber, Location, SourceFile, Thread, Time, Variable};
+use rdb_protocol::{BreakpointPlace, Direction, Frame, FrameNumber, Limits, Location, Scope, SourceFile, Thread, Time, Variable};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -299,12 +299,12 @@ impl Client {
         }
     }
 
-    /// The local variables of a frame.
+    /// Variables of a frame, or of its module.
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn locals(&mut self, frame: FrameNumber) -> Result<Vec<Variable>, CallError> {
-        match self.call(Call::Locals { frame })? {
+    pub fn variables(&mut self, frame: FrameNumber, scope: Scope, limits: Limits) -> Result<Vec<Variable>, CallError> {
+        match self.call(Call::Locals { frame, scope, limits })? {
             Reply::Locals(variables) => Ok(variables),
             _ => Err(CallError::Mismatch),
         }

@@ -125,19 +125,22 @@ pub fn backtrace(frames: &[Frame], more: bool, innermost: Option<StopKind>, sour
     text
 }
 
-/// Variables, one a line; long values are cut.
+/// Variables, one a line; values longer than `size` are cut.
 #[must_use]
-pub fn locals(all: &[Variable]) -> String {
-    if all.is_empty() {
-        return "no local variables\n".into();
-    }
-    all.iter().map(|v| format!("{} = {}\n", v.name, cut(&v.value))).collect()
+pub fn variables(all: &[Variable], size: usize) -> String {
+    all.iter()
+        .map(|v| format!("{} = {}\n", v.name, shortened(&v.value, size)))
+        .collect()
 }
 
 fn cut(value: &str) -> String {
-    match value.char_indices().nth(VALUE) {
+    shortened(value, VALUE)
+}
+
+fn shortened(value: &str, size: usize) -> String {
+    match value.char_indices().nth(size) {
         None => value.to_owned(),
-        Some(_) => value.chars().take(VALUE - 3).chain("...".chars()).collect(),
+        Some(_) => value.chars().take(size.saturating_sub(3)).chain("...".chars()).collect(),
     }
 }
 
@@ -272,13 +275,13 @@ mod tests {
             value: "é".repeat(141),
             argument: false,
         };
-        assert_eq!(locals(&[long]), format!("v = {}...\n", "é".repeat(137)));
+        assert_eq!(variables(&[long], 140), format!("v = {}...\n", "é".repeat(137)));
         let full = Variable {
             name: "v".into(),
             value: "é".repeat(140),
             argument: false,
         };
-        assert_eq!(locals(&[full]), format!("v = {}\n", "é".repeat(140)));
+        assert_eq!(variables(&[full], 140), format!("v = {}\n", "é".repeat(140)));
         let lines = s.lines("x.py", 2, 9).unwrap();
         assert_eq!(
             listing(&lines, 2, Some((4, StopKind::Line))),

@@ -5,6 +5,7 @@ mod breaks;
 mod info;
 mod places;
 mod scripts;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,8 @@ use places::{place, target};
 use rdb_protocol::client::{Change, Target};
 use rdb_protocol::{BreakpointPlace, Direction};
 use scripts::{action, alias, needed, optional_text, switch};
+pub use settings::Setting;
+use settings::set;
 
 /// A command, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,10 +124,22 @@ pub enum Command {
     Backtrace,
     /// Source lines.
     List(ListRange),
-    /// Local variables.
-    Locals,
+    /// Source lines, with what is known of each.
+    Lines(ListRange),
+    /// Local variables with this in their names.
+    Locals(String),
     /// Parameters.
-    Args,
+    Args(String),
+    /// Variables of the module.
+    Globals(String),
+    /// The type of a value.
+    Whatis(String),
+    /// A value over several lines.
+    Pretty(String),
+    /// The attributes of a value.
+    Inspect(String),
+    /// Show the limits of what is shown, or set one.
+    Set(Option<(Setting, u32)>),
     /// Select a frame.
     Frame(FrameChoice),
     /// Lists and facts; what they are restricted to.
@@ -279,8 +294,14 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "print" => print(rest)?,
         "backtrace" => bare(word, rest, Command::Backtrace)?,
         "list" => Command::List(range(rest)?),
-        "locals" => bare(word, rest, Command::Locals)?,
-        "args" => bare(word, rest, Command::Args)?,
+        "lines" => Command::Lines(range(rest)?),
+        "locals" => Command::Locals(rest.to_owned()),
+        "args" => Command::Args(rest.to_owned()),
+        "globals" => Command::Globals(rest.to_owned()),
+        "whatis" => Command::Whatis(needed(word, "an expression", rest)?),
+        "pp" => Command::Pretty(needed(word, "an expression", rest)?),
+        "inspect" => Command::Inspect(needed(word, "an expression", rest)?),
+        "set" => set(rest)?,
         "up" => Command::Frame(FrameChoice::Up(frames(rest)?)),
         "down" => Command::Frame(FrameChoice::Down(frames(rest)?)),
         "frame" if rest.is_empty() => Command::Frame(FrameChoice::Same),

@@ -12,8 +12,10 @@ pub enum ListRange {
     Here,
     /// Around a line of a file; `None` the one stood in.
     Around(Option<String>, u32),
-    /// From one line to another, of the file stood in.
-    Lines(u32, u32),
+    /// From one line to another of a file; `None` the one stood in.
+    Lines(Option<String>, u32, u32),
+    /// Around the beginning of a function.
+    Function(String),
 }
 
 pub(super) fn target(rest: &str) -> Result<Command, String> {
@@ -120,25 +122,24 @@ pub(in crate::commands) fn range(rest: &str) -> Result<ListRange, String> {
     if rest.is_empty() {
         return Ok(ListRange::Here);
     }
-    if let Some((file, line)) = rest.rsplit_once(':') {
-        return Ok(ListRange::Around(
-            Some(file.trim().to_owned()).filter(|f| !f.is_empty()),
-            line_number(line)?,
-        ));
-    }
+    let (file, lines) = match rest.rsplit_once(':') {
+        Some((file, lines)) => (Some(file.trim().to_owned()).filter(|f| !f.is_empty()), lines),
+        None if rest.starts_with(|c: char| c.is_ascii_digit() || matches!(c, ',' | '-')) => (None, rest),
+        None => return Ok(ListRange::Function(rest.strip_suffix("()").unwrap_or(rest).trim().to_owned())),
+    };
     let line = |text: &str| match number::<u32>(text.trim(), "a line number") {
         Ok(0) => Err("lines count from 1".to_owned()),
         other => other,
     };
-    match rest.split_once(',') {
+    match lines.split_once(',') {
         Some((first, last)) => {
             let (first, last) = (line(first)?, line(last)?);
             if first > last {
                 Err(format!("the first line, {first}, comes after the last, {last}"))
             } else {
-                Ok(ListRange::Lines(first, last))
+                Ok(ListRange::Lines(file, first, last))
             }
         }
-        None => Ok(ListRange::Around(None, line(rest)?)),
+        None => Ok(ListRange::Around(file, line(lines)?)),
     }
 }

@@ -151,12 +151,28 @@ fn the_rest() {
     assert_eq!(one("l"), Command::List(ListRange::Here));
     assert_eq!(one("l 9"), Command::List(ListRange::Around(None, 9)));
     assert_eq!(one("l x.py:9"), Command::List(ListRange::Around(Some("x.py".into()), 9)));
-    assert_eq!(one("list 3, 9"), Command::List(ListRange::Lines(3, 9)));
+    assert_eq!(one("list 3, 9"), Command::List(ListRange::Lines(None, 3, 9)));
     assert_eq!(error("list 9,3"), "the first line, 9, comes after the last, 3");
-    assert_eq!(error("list x"), "expected a line number, not 'x'");
+    assert_eq!(one("list x.py:3,9"), Command::List(ListRange::Lines(Some("x.py".into()), 3, 9)));
+    assert_eq!(one("list C.f()"), Command::List(ListRange::Function("C.f".into())));
+    assert_eq!(error("list x.py:y"), "expected a line number, not 'y'");
+    assert_eq!(error("list 0"), "lines count from 1");
+    assert_eq!(one("set depth 3"), Command::Set(Some((Setting::Depth, 3))));
+    assert_eq!(error("set width 3"), "expected depth, elements or size after set, not 'width'");
+    assert_eq!(
+        (error("set size 0"), error("set size x")),
+        ("size must be at least 1".into(), "expected a number, not 'x'".into())
+    );
+    assert_eq!(
+        (one("info source"), one("info so x")),
+        (
+            Command::Info(InfoTopic::Source, String::new()),
+            Command::Info(InfoTopic::Sources, "x".into())
+        )
+    );
     assert_eq!(one("info b"), Command::Info(InfoTopic::Breakpoints, String::new()));
     assert_eq!(one("info f tot"), Command::Info(InfoTopic::Functions, "tot".into()));
-    assert!(error("info").starts_with("expected breakpoints, checkpoints, functions"));
+    assert!(error("info").starts_with("expected breakpoints, checkpoints, files, functions"));
     assert_eq!(error("info trace x"), "info trace takes no argument, and 'x' was given");
     assert_eq!(one("up"), Command::Frame(FrameChoice::Up(1)));
     assert_eq!(one("down 2"), Command::Frame(FrameChoice::Down(2)));
