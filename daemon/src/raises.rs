@@ -38,9 +38,10 @@ impl Timeline {
         found(&all.raised, &all.classes, wanted).ok_or_else(|| {
             let raised = counted(&all.raised, &all.classes, |_| true);
             invalid(match class {
-                _ if raised.is_empty() => "no exception is raised in this recording".to_string(),
-                None => "no exception is raised in this recording after its first stop point".to_string(),
-                Some(class) => format!("no exception of class {class} is raised in this recording; raised are {raised}"),
+                Some(class) if !raised.is_empty() => {
+                    format!("no exception of class {class} is raised in this recording; raised are {raised}")
+                }
+                _ => "no exception is raised in this recording".to_string(),
             })
         })
     }

@@ -44,6 +44,11 @@ impl Debugger {
         self.script.collecting.is_some()
     }
 
+    /// The commands being given are not to be.
+    pub fn cancel_commands(&mut self) {
+        self.script.collecting = None;
+    }
+
     /// Carries out a line, and what that leads to.
     pub(super) fn carry_out(&mut self, line: &str) -> Outcome {
         if self.script.collecting.is_some() {
