@@ -182,6 +182,17 @@ fn source_is_shown_with_what_is_known_of_it() {
     let other = sandbox
         .record("o", &[python.path.to_str().unwrap(), "-S", "-E", path.to_str().unwrap()])
         .trace;
+    // A path that leads there from where the program ran, and is not the one the program knows.
+    std::fs::create_dir(sandbox.path("deep")).unwrap();
+    std::fs::write(
+        sandbox.path("deep/own.py"),
+        "import json\ndef f():\n    return json.loads('1')\nf()\n",
+    )
+    .unwrap();
+    let script = sandbox.path("deep/own.py").display().to_string();
+    let own = sandbox.record("own", &[python.path.to_str().unwrap(), "-S", "-E", &script]).trace;
+    let shown = sandbox.batch(&own, &["break JSONDecoder.decode", "c", "lines deep/own.py"].map(String::from));
+    assert_eq!(squeezed(said(&shown[2]))[2], "3: return json.loads('1')", "{}", shown[2]);
     let listed = sandbox.batch(&other, &["list json/decoder.py:1,2", "lines JSON/decoder.py:1,3"].map(String::from));
     assert_eq!(
         (said(&listed[0]).lines().count(), said(&listed[1]).lines().count()),

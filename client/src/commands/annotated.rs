@@ -28,13 +28,18 @@ impl Debugger {
         let Some(file) = file else {
             return Ok(refused(Refusal::SOURCE, "no source file is stood in".into()));
         };
+        let all = self.session.call(|c| c.sources())?;
+        // The program may know it by another path than the one that leads to it from here.
+        let known = all
+            .iter()
+            .find(|f| f.file == file)
+            .or_else(|| all.iter().find(|f| ends_in(&f.file, &file)));
+        let file = known.map_or(file, |f| f.file.clone());
         let text = match self.sources.lines(&file, first, last) {
             Ok(text) if text.is_empty() => return Ok(refused(Refusal::SOURCE, format!("{file} has no line {first}"))),
             Ok(text) => text,
             Err(why) => return Ok(refused(Refusal::SOURCE, why)),
         };
-        let all = self.session.call(|c| c.sources())?;
-        let known = all.iter().find(|f| f.file == file);
         let breakpoints = self.session.call(|c| c.breakpoints())?;
         let row = |(line, text): (u32, &String)| {
             let stood = here
