@@ -50,8 +50,10 @@ impl Host {
         };
         kept.raised.extend(new.raised.into_iter().map(of_all));
         kept.uncaught.extend(new.uncaught.into_iter().map(of_all));
-        kept.codes.extend(new.codes);
-        kept.codes.sort_unstable();
-        kept.codes.dedup();
+        for code in new.codes {
+            if let Err(at) = kept.codes.binary_search(&code) {
+                kept.codes.insert(at, code);
+            }
+        }
     }
 }

@@ -10,9 +10,9 @@
 
 use super::code::Code;
 use super::objects::{class_names, type_of};
-use super::stops::{Stop, Stops, mark_of};
+use super::stops::{Stop, Stops};
 use crate::memory::get;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rdb_protocol::replay::{Raise, Raises};
@@ -32,37 +32,29 @@ const THREAD: &str = "Thread._bootstrap_inner";
 /// What is noted.
 #[derive(Debug, Default)]
 pub(super) struct Noted {
-    /// Code objects whose own stop points are noted.
-    tracked: BTreeSet<u64>,
+    /// Code objects whose own stop points are noted, ascending.
+    tracked: Vec<u64>,
     /// The last stop point of each frame of theirs.
     last: BTreeMap<u64, u64>,
-    /// Where raising began, frame object and offset; and when.
-    origins: BTreeMap<(u64, i32), u64>,
-    /// Indices of classes, by address. A class that is gone leaves its name to the next one there, if that has the same.
-    classes: BTreeMap<u64, u32>,
+    /// Where raising began, as [`origin`] makes one number of it; and when.
+    origins: BTreeMap<u64, u64>,
     names: Vec<Vec<String>>,
     /// When the latest began.
     latest: Option<u64>,
     raised: Vec<Raise>,
     uncaught: Vec<Raise>,
-    codes: BTreeSet<u64>,
+    /// Ascending.
+    codes: Vec<u64>,
 }
 
 impl Noted {
     fn class(&mut self, stops: &Stops, class: u64) -> u32 {
         let names = class_names(stops.layout(), class);
-        if let Some(&known) = self.classes.get(&class)
-            && self.names.get(known as usize) == Some(&names)
-        {
-            return known;
-        }
         let index = self.names.iter().position(|n| *n == names).unwrap_or_else(|| {
             self.names.push(names);
             self.names.len() - 1
         });
-        let index = u32::try_from(index).unwrap_or(u32::MAX);
-        self.classes.insert(class, index);
-        index
+        u32::try_from(index).unwrap_or(u32::MAX)
     }
 }
 
@@ -70,19 +62,17 @@ impl Stops {
     /// Notes exceptions from now on; the lines that raise are known in the code objects at these addresses.
     pub fn note_raises(&mut self, tracked: &[u64]) {
         let mut noted = Noted {
-            tracked: tracked.iter().copied().collect(),
+            tracked: tracked.to_vec(),
             ..Noted::default()
         };
-        if let Some(stop) = self.stop.filter(|s| noted.tracked.contains(&s.code)) {
+        if let Some(stop) = self.stop.filter(|s| noted.tracked.binary_search(&s.code).is_ok()) {
             noted.last.insert(stop.frame, self.time());
         }
         self.noted = Some(noted);
         for address in tracked {
             let Some(code) = self.codes.get_mut(address) else { continue };
             code.tracked = true;
-            for unit in 0..code.units.len() {
-                self.stubs.set_mark(code.body.start + 2 * unit as u64, mark_of(code, unit));
-            }
+            self.mark_units(*address);
         }
         self.mark_late();
     }
@@ -94,13 +84,13 @@ impl Stops {
             raised: core::mem::take(&mut noted.raised),
             uncaught: core::mem::take(&mut noted.uncaught),
             classes: noted.names.clone(),
-            codes: noted.codes.iter().copied().collect(),
+            codes: noted.codes.clone(),
         }
     }
 
     /// Whether the own stop points of the code object at `address` are noted.
     pub(super) fn tracks(&self, address: u64) -> bool {
-        self.noted.as_ref().is_some_and(|n| n.tracked.contains(&address))
+        self.noted.as_ref().is_some_and(|n| n.tracked.binary_search(&address).is_ok())
     }
 
     /// An instruction of a code object whose stop points are noted is about to be executed: at the entry nothing of the frame is known.
@@ -116,7 +106,7 @@ impl Stops {
     /// A stop point is passed, at `time`.
     pub(super) fn note_passed(&mut self, stop: &Stop, time: u64) {
         let Some(mut noted) = self.noted.take() else { return };
-        if noted.tracked.contains(&stop.code) {
+        if noted.tracked.binary_search(&stop.code).is_ok() {
             match stop.kind {
                 StopKind::Line | StopKind::Yield => drop(noted.last.insert(stop.frame, time)),
                 StopKind::Return | StopKind::Unwind => drop(noted.last.remove(&stop.frame)),
@@ -138,11 +128,13 @@ impl Stops {
             .get(&code)
             .is_some_and(|c| c.body.op(unit) == Some(self.located.layout.opcodes.raise_varargs));
         if let Some((class, traceback)) = pending.filter(|p| at > 0 && (named || p.1 == 0)) {
-            noted.codes.insert(code);
+            if let Err(at) = noted.codes.binary_search(&code) {
+                noted.codes.insert(at, code);
+            }
             let time = noted.last.get(&frame).copied().unwrap_or(at);
             // One that is raised again is known by where it began first.
             if traceback == 0 {
-                noted.origins.insert((frame_object, offset(unit)), time);
+                noted.origins.insert(origin(frame_object, offset(unit)), time);
             }
             noted.latest = Some(time);
             let class = noted.class(self, class);
@@ -209,15 +201,20 @@ impl Stops {
 }
 
 /// `tb_lasti` of a unit.
-fn offset(unit: usize) -> i32 {
-    i32::try_from(2 * unit).unwrap_or(i32::MAX)
+fn offset(unit: usize) -> u64 {
+    2 * unit as u64
 }
 
-/// Frame object and offset of a traceback's innermost entry.
-fn innermost(traceback: u64) -> Option<(u64, i32)> {
+/// A frame object and an offset in its code as one number: addresses have 47 bits, of which the lowest 4 are 0.
+fn origin(frame_object: u64, offset: u64) -> u64 {
+    frame_object >> 4 << 21 | offset & 0x1f_ffff
+}
+
+/// The origin that the innermost entry of a traceback tells.
+fn innermost(traceback: u64) -> Option<u64> {
     let inner = |&entry: &u64| Some(get::<u64>(entry + TB_NEXT)).filter(|&next| next != 0);
     let last = core::iter::successors(Some(traceback).filter(|&t| t != 0), inner)
         .take(LONGEST)
         .last()?;
-    Some((get(last + TB_FRAME), get(last + TB_LASTI)))
+    Some(origin(get(last + TB_FRAME), get::<u32>(last + TB_LASTI).into()))
 }

@@ -597,17 +597,23 @@ impl Stops {
         code.marks = breakpoints::marks(&self.breakpoints, &code);
         code.followed = self.follows(address);
         code.tracked = self.tracks(address);
-        for unit in 0..code.units.len() {
-            self.stubs.set_mark(code.body.start + 2 * unit as u64, mark_of(&code, unit));
-        }
         let inside = code.unit(instruction).is_some();
         self.begin_with(&code);
         self.seen.note(&self.located, &code);
         self.codes.insert(address, code);
+        self.mark_units(address);
         if !inside {
             self.stubs.set_mark(instruction, Mark::Nothing);
         }
         inside.then_some(address)
+    }
+
+    /// Sets the shadow bytes of a code object's units.
+    pub(super) fn mark_units(&mut self, address: u64) {
+        let Some(code) = self.codes.get(&address) else { return };
+        for unit in 0..code.units.len() {
+            self.stubs.set_mark(code.body.start + 2 * unit as u64, mark_of(code, unit));
+        }
     }
 
     /// The code object at `address` is gone.
@@ -655,7 +661,7 @@ impl Stops {
 }
 
 /// The shadow byte of a unit.
-pub(super) fn mark_of(code: &Code, unit: usize) -> Mark {
+fn mark_of(code: &Code, unit: usize) -> Mark {
     let Unit { line, leaves, unwinds, .. } = code.units[unit];
     if let Some(passing) = code.followed
         && (leaves || unit == code.entry || passing == Passing::Any && code.units[unit].starts_line())
