@@ -20,6 +20,10 @@ pub fn run(places: &Places, args: &BatchArgs) -> Result<u8, Fault> {
     let script = script(args)?;
     let (session, here) = Session::open(Launcher::from_env(places.socket.clone()), trace, true)?;
     let mut debugger = Debugger::new(session, here, Colour::of_stdout())?;
+    // A script gives the same answers whatever someone left behind at a prompt, and leaves nothing behind there.
+    if args.breakpoints {
+        debugger.keep_breakpoints()?;
+    }
     let lines = args
         .execute
         .iter()
@@ -76,6 +80,10 @@ pub fn commands(
         if outcome.quit {
             break;
         }
+    }
+    if debugger.is_collecting() {
+        writeln!(err, "commands: the script ends before `end`; nothing was set")?;
+        status = status.max(1);
     }
     Ok(status)
 }

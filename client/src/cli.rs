@@ -103,6 +103,15 @@ pub struct ReplayArgs {
     /// Not the first process but the one with this id (`rdbctl ps` lists them)
     #[arg(long, value_name = "PID")]
     pub pid: Option<u32>,
+    /// Begin without breakpoints, and save none [default: go on with those saved with the trace, and save changes]
+    #[arg(long)]
+    pub no_breakpoints: bool,
+    /// Do not carry out the lines of ~/.config/rdb/rdbrc first
+    #[arg(long)]
+    pub no_rc: bool,
+    /// Carry out those of ./.rdbrc, too; never done unasked: the directory may be someone else's
+    #[arg(long)]
+    pub local_rc: bool,
 }
 
 /// Arguments of `batch`.
@@ -113,6 +122,9 @@ pub struct BatchArgs {
     /// Not the first process but the one with this id (`rdbctl ps` lists them)
     #[arg(long, value_name = "PID")]
     pub pid: Option<u32>,
+    /// Go on with the breakpoints saved with the trace, and save changes [default: begin with none, save none]
+    #[arg(long)]
+    pub breakpoints: bool,
     /// A command to run; may be given more than once, and before a script
     #[arg(short = 'e', long = "execute", value_name = "CMD", allow_hyphen_values = true)]
     pub execute: Vec<String>,

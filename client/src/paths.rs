@@ -16,6 +16,8 @@ pub struct Places {
     pub data: PathBuf,
     /// The daemon's socket.
     pub socket: PathBuf,
+    /// What the user has set.
+    pub config: PathBuf,
 }
 
 impl Places {
@@ -25,6 +27,7 @@ impl Places {
         let home = || env::var_os("HOME").or_else(|| Some(User::from_uid(getuid()).ok()??.dir.into_os_string()));
         Places::from_parts(
             env::var_os("XDG_DATA_HOME"),
+            env::var_os("XDG_CONFIG_HOME"),
             home,
             env::var_os("XDG_RUNTIME_DIR"),
             getuid().as_raw(),
@@ -32,17 +35,32 @@ impl Places {
     }
 
     /// A variable that is empty or relative counts as unset (XDG base directory specification).
-    fn from_parts(data_home: Option<OsString>, home: impl FnOnce() -> Option<OsString>, runtime: Option<OsString>, uid: u32) -> Places {
+    fn from_parts(
+        data_home: Option<OsString>,
+        config_home: Option<OsString>,
+        home: impl Fn() -> Option<OsString>,
+        runtime: Option<OsString>,
+        uid: u32,
+    ) -> Places {
         let absolute = |v: OsString| Some(PathBuf::from(v)).filter(|p| p.is_absolute());
         let own = PathBuf::from(format!("/tmp/rdb-{uid}"));
-        let data = match data_home.and_then(absolute) {
+        let place = |set: Option<OsString>, in_home: &str, in_own: &str| match set.and_then(absolute) {
             Some(d) => d.join("rdb"),
-            None => home()
-                .and_then(absolute)
-                .map_or_else(|| own.join("data"), |h| h.join(".local/share/rdb")),
+            None => home().and_then(absolute).map_or_else(|| own.join(in_own), |h| h.join(in_home)),
         };
-        let socket = runtime.and_then(absolute).map_or(own, |r| r.join("rdb")).join("rdbd.sock");
-        Places { data, socket }
+        let data = place(data_home, ".local/share/rdb", "data");
+        let config = place(config_home, ".config/rdb", "config");
+        let socket = runtime
+            .and_then(absolute)
+            .map_or_else(|| own.clone(), |r| r.join("rdb"))
+            .join("rdbd.sock");
+        Places { data, socket, config }
+    }
+
+    /// The file whose lines a prompt begins with.
+    #[must_use]
+    pub fn rc(&self) -> PathBuf {
+        self.config.join("rdbrc")
     }
 
     /// The store of file contents shared by all traces.
@@ -133,7 +151,7 @@ mod tests {
 
     fn parts(data: &str, home: &str, run: &str) -> (String, String) {
         let var = |v: &str| Some(OsString::from(v)).filter(|v| !v.is_empty());
-        let p = Places::from_parts(var(data), || var(home), var(run), 7);
+        let p = Places::from_parts(var(data), None, || var(home), var(run), 7);
         (p.data.display().to_string(), p.socket.display().to_string())
     }
 
@@ -159,6 +177,7 @@ mod tests {
         let places = Places {
             data: dir.path().join("data"),
             socket: PathBuf::new(),
+            config: PathBuf::new(),
         };
         let named = trace(&places.data.join("py-1"));
         let elsewhere = trace(&dir.path().join("here/t"));

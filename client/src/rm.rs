@@ -112,6 +112,7 @@ mod tests {
         let places = Places {
             data: dir.path().join("data"),
             socket: PathBuf::new(),
+            config: PathBuf::new(),
         };
         fs::create_dir_all(places.store()).unwrap();
         let second = 1_000_000_000;
@@ -144,6 +145,7 @@ mod tests {
         let places = Places {
             data: dir.path().join("data"),
             socket: PathBuf::new(),
+            config: PathBuf::new(),
         };
         fs::create_dir_all(places.store()).unwrap();
         let a = trace(&places, "a", 1, "x");

@@ -61,14 +61,14 @@ impl Timeline {
             let there = process.stands_at(time) && time > at;
             if there && (!stopped.breakpoints.is_empty() || stopped.own && !stopped.begun) {
                 let changes = values.update(&mut process, &stopped.breakpoints, &self.marks, task.interrupt)?;
-                let verdict = judge(&mut process, &stopped.breakpoints, &self.marks, task.interrupt)?.and(judge_changes(
+                let mut verdict = judge(&mut process, &stopped.breakpoints, &self.marks, task.interrupt)?.and(judge_changes(
                     &mut process,
                     changes,
                     &self.marks,
                     task.interrupt,
                 )?);
                 let own = stopped.own && !stopped.begun;
-                let stopping = self.marks.meet(&verdict.ids());
+                let stopping = self.meet(&mut verdict);
                 if own || !stopping.is_empty() {
                     self.here = Place {
                         time,

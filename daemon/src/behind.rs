@@ -110,8 +110,8 @@ impl Timeline {
                 // Hits that lie even further back are for the search that follows the caller.
                 return Ok(Behind::Begun);
             }
-            while let Some((time, verdict)) = seen.hits.pop().filter(|h| seen.own.is_none_or(|own| h.0 >= own)) {
-                let stopping = self.marks.meet(&verdict.ids());
+            while let Some((time, mut verdict)) = seen.hits.pop().filter(|h| seen.own.is_none_or(|own| h.0 >= own)) {
+                let stopping = self.meet(&mut verdict);
                 if !stopping.is_empty() {
                     self.land(time, task)?;
                     self.met(&stopping, verdict);

@@ -1,6 +1,7 @@
 //! The session's breakpoints: versioned data, sent to a replay process when it next needs them.
 
 use crate::life::Prepared;
+use crate::saved::Saved;
 use crate::watching::Watching;
 use rdb_protocol::BreakpointPlace;
 use rdb_protocol::client::{BreakpointInfo, Change};
@@ -13,6 +14,8 @@ pub(crate) const UNTIL: u32 = 0;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Marks {
     version: u64,
+    /// Changes with every change of what is saved.
+    edition: u64,
     last_id: u32,
     list: Vec<Mark>,
     until: Option<BreakpointPlace>,
@@ -27,6 +30,8 @@ struct Mark {
     condition: Option<Prepared>,
     /// For a watchpoint: its expression.
     watching: Option<Watching>,
+    /// The action in the words of the replayed program.
+    action: Option<Prepared>,
     /// The user knows that the condition fails.
     told: bool,
 }
@@ -37,6 +42,11 @@ impl Marks {
         self.version
     }
 
+    /// Changes with every change of what is saved.
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition
+    }
+
     /// Whether nothing can be hit.
     pub(crate) fn is_empty(&self) -> bool {
         self.until.is_none() && self.list.iter().all(|m| !m.info.enabled)
@@ -44,7 +54,8 @@ impl Marks {
 
     /// Whether a hit may turn out not to be one.
     pub(crate) fn is_picky(&self) -> bool {
-        let picky = |m: &Mark| m.info.enabled && (m.info.condition.is_some() || m.info.ignore > 0 || m.watching.is_some());
+        let looked_at = |i: &BreakpointInfo| i.condition.is_some() || i.ignore > 0 || i.action.is_some();
+        let picky = |m: &Mark| m.info.enabled && (looked_at(&m.info) || m.watching.is_some());
         self.list.iter().any(picky)
     }
 
@@ -66,6 +77,21 @@ impl Marks {
         self.list.iter().map(|m| m.info.clone()).collect()
     }
 
+    /// As they are saved.
+    pub(crate) fn saved(&self) -> Vec<Saved> {
+        self.list.iter().map(|m| Saved::new(m.info.clone(), &m.place)).collect()
+    }
+
+    /// Whether the next hit is passed over.
+    pub(crate) fn is_ignored(&self, id: u32) -> bool {
+        self.list.iter().any(|m| m.info.id == id && m.info.ignore > 0)
+    }
+
+    /// What is evaluated where one of them is hit.
+    pub(crate) fn action(&self, id: u32) -> Option<&Prepared> {
+        self.list.iter().find(|m| m.info.id == id)?.action.as_ref()
+    }
+
     /// What must hold for one of them to be hit.
     pub(crate) fn condition(&self, id: u32) -> Option<&Prepared> {
         self.list.iter().find(|m| m.info.id == id)?.condition.as_ref()
@@ -77,26 +103,36 @@ impl Marks {
         self.list.iter().find(|m| m.info.id == id).map(|m| &m.info)
     }
 
-    /// Adds one: `asked` for people, `place` and `condition` for replay processes.
-    pub(crate) fn add(&mut self, asked: BreakpointInfo, place: BreakpointPlace, condition: Option<Prepared>) -> BreakpointInfo {
+    /// Adds one: `asked` for people, `place`, `condition` and `action` for replay processes. One that comes without a number gets the next.
+    pub(crate) fn add(
+        &mut self,
+        asked: BreakpointInfo,
+        place: BreakpointPlace,
+        condition: Option<Prepared>,
+        action: Option<Prepared>,
+    ) -> BreakpointInfo {
         self.version += 1;
-        self.last_id += 1;
-        let info = BreakpointInfo { id: self.last_id, ..asked };
+        self.edition += 1;
+        let id = if asked.id == 0 { self.last_id + 1 } else { asked.id };
+        self.last_id = self.last_id.max(id);
+        let info = BreakpointInfo { id, ..asked };
         self.list.push(Mark {
             info: info.clone(),
             place,
             condition,
             watching: None,
+            action,
             told: false,
         });
+        self.list.sort_by_key(|m| m.info.id);
         info
     }
 
     /// Adds a watchpoint. Replay processes know it as the times at which its objects come and go.
-    pub(crate) fn add_watch(&mut self, asked: BreakpointInfo, watching: Watching) -> BreakpointInfo {
+    pub(crate) fn add_watch(&mut self, asked: BreakpointInfo, watching: Watching, condition: Option<Prepared>) -> BreakpointInfo {
         let times = watching.prepared.turns();
-        let info = self.add(asked, BreakpointPlace::Times { times }, None);
-        if let Some(mark) = self.list.last_mut() {
+        let info = self.add(asked, BreakpointPlace::Times { times }, condition, None);
+        if let Some(mark) = self.list.iter_mut().find(|m| m.info.id == info.id) {
             mark.watching = Some(watching);
         }
         info
@@ -125,6 +161,7 @@ impl Marks {
     pub(crate) fn set_aside(&mut self) -> Marks {
         let empty = Marks {
             version: self.version + 1,
+            edition: self.edition,
             last_id: self.last_id,
             list: Vec::new(),
             until: None,
@@ -143,12 +180,14 @@ impl Marks {
         let before = self.list.len();
         self.list.retain(|m| id.is_some_and(|id| m.info.id != id));
         self.version += 1;
+        self.edition += 1;
         id.is_none() || self.list.len() < before
     }
 
     /// Changes one, or all; whether there was one to change.
     pub(crate) fn change(&mut self, id: Option<u32>, change: &Change, prepared: Option<Prepared>) -> bool {
         self.version += 1;
+        self.edition += 1;
         let mut any = id.is_none();
         for mark in self.list.iter_mut().filter(|m| id.is_none_or(|id| m.info.id == id)) {
             any = true;
@@ -160,6 +199,7 @@ impl Marks {
                 }
                 Change::Ignore(count) => mark.info.ignore = *count,
                 Change::Enabled(enabled) => mark.info.enabled = *enabled,
+                Change::Commands(commands) => mark.info.commands.clone_from(commands),
             }
         }
         any
@@ -191,7 +231,8 @@ impl Marks {
             mark.info.hits += 1;
             if mark.info.ignore > 0 {
                 mark.info.ignore -= 1;
-            } else {
+                self.edition += 1;
+            } else if mark.info.action.is_none() {
                 stopping.push(mark.info.id);
             }
         }
@@ -199,6 +240,7 @@ impl Marks {
         self.list.retain(|m| !m.info.temporary || !stopping.contains(&m.info.id));
         if self.list.len() < before {
             self.version += 1;
+            self.edition += 1;
         }
         stopping
     }
@@ -212,7 +254,7 @@ mod tests {
         let place = BreakpointPlace::Function { name: "f".into() };
         let mut asked = BreakpointInfo::new(place.clone());
         asked.temporary = temporary;
-        marks.add(asked, place, None).id
+        marks.add(asked, place, None, None).id
     }
 
     #[test]
@@ -232,7 +274,7 @@ mod tests {
         let mut marks = Marks::default();
         let (a, b) = (add(&mut marks, false), add(&mut marks, true));
         assert!(marks.change(Some(a), &Change::Ignore(2), None) && marks.is_picky());
-        assert_eq!(marks.meet(&[a]), []);
+        assert_eq!(marks.meet(&[a]), [0; 0]);
         assert_eq!(marks.meet(&[a, b]), [b]);
         assert_eq!(marks.info(b), None, "temporary");
         assert_eq!(marks.meet(&[a]), [a]);

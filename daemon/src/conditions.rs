@@ -1,5 +1,6 @@
 //! Whether a breakpoint is really hit: its condition, evaluated in a probe where it lies.
 
+use crate::actions::carry_out;
 use crate::breakpoints::Marks;
 use crate::fault::Fault;
 use crate::inspect::DEADLINE;
@@ -7,7 +8,7 @@ use crate::interrupt::Interrupt;
 use crate::life::Prepared;
 use crate::replay::Process;
 use rdb_protocol::FrameNumber;
-use rdb_protocol::client::{FailureCode, ValueChange};
+use rdb_protocol::client::{FailureCode, Printed, ValueChange};
 
 /// What came of looking at the breakpoints of one stop point.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(crate) struct Verdict {
     pub failed: Vec<(u32, String)>,
     /// What the watchpoints among those that are hit have seen.
     pub changes: Vec<ValueChange>,
+    /// What the actions of those hit came to.
+    pub printed: Vec<Printed>,
 }
 
 impl Verdict {
@@ -26,6 +29,7 @@ impl Verdict {
         self.hit.extend(other.hit);
         self.failed.extend(other.failed);
         self.changes.extend(other.changes);
+        self.printed.extend(other.printed);
         self
     }
 
@@ -70,6 +74,11 @@ fn judge_all(process: &mut Process, ids: &[u32], marks: &Marks, interrupt: &Inte
             Err(_) => {}
         }
     }
+    for &id in &verdict.hit {
+        if let Some(action) = marks.action(id) {
+            verdict.printed.push(carry_out(id, action, process, interrupt)?);
+        }
+    }
     Ok(verdict)
 }
 
@@ -89,8 +98,8 @@ fn holds(process: &mut Process, condition: &Prepared, interrupt: &Interrupt) -> 
     }
 }
 
-/// Refuses what does not even compile: `condition` for people, `source` for the program.
-pub(crate) fn check(process: &mut Process, condition: &str, source: &str, interrupt: &Interrupt) -> Result<(), Fault> {
+/// Refuses what does not even compile: `what` and `condition` for people, `source` for the program.
+pub(crate) fn check(process: &mut Process, what: &str, condition: &str, source: &str, interrupt: &Interrupt) -> Result<(), Fault> {
     let source = format!("__import__('builtins').compile({}, '<condition>', 'eval')", quoted(source));
     let value = process
         .fork()?
@@ -100,7 +109,7 @@ pub(crate) fn check(process: &mut Process, condition: &str, source: &str, interr
     }
     Err(Fault::told(
         FailureCode::Invalid,
-        format!("the condition '{condition}' cannot be compiled: {}", last_line(&value.text)),
+        format!("the {what} '{condition}' cannot be compiled: {}", last_line(&value.text)),
     ))
 }
 
@@ -119,7 +128,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// A traceback ends in what went wrong; what a probe was refused on the way (showing source lines) comes after it.
-fn last_line(text: &str) -> String {
+pub(crate) fn last_line(text: &str) -> String {
     let refused = |l: &&str| l.starts_with("refused while evaluating");
     let last = text.trim_end().lines().rev().find(|l| !refused(l)).unwrap_or(text);
     last.trim().to_string()

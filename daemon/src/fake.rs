@@ -6,7 +6,7 @@ use crate::link::{Link, LinkError};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use rdb_protocol::frame;
 use rdb_protocol::replay::{
-    Answer, Breakpoint, Divergence, Evaluated, Follow, Hit, Hits, Interpreter, Order, Passing, Run, RunEnd, Stopped,
+    Answer, Breakpoint, Divergence, Evaluated, Follow, Hit, Hits, Interpreter, Order, Passing, Raises, Run, RunEnd, Stopped,
 };
 use rdb_protocol::{Activation, BreakpointPlace, EventIndex, Frame, Location, Position, SourceFile, StopKind, Time, Variable};
 use rdb_trace::event::Fixed;
@@ -183,7 +183,12 @@ impl World {
             BreakpointPlace::Function { name } => here.function == *name && here.line.is_multiple_of(5),
             BreakpointPlace::Return { name } => here.function == *name && here.kind == StopKind::Return,
             BreakpointPlace::Times { times } => times.contains(&Time(time)),
-            BreakpointPlace::Switch { .. } | BreakpointPlace::Output { .. } | BreakpointPlace::Value { .. } => false,
+            BreakpointPlace::Switch { .. }
+            | BreakpointPlace::Output { .. }
+            | BreakpointPlace::Raise { .. }
+            | BreakpointPlace::Uncaught
+            | BreakpointPlace::Value { .. }
+            | BreakpointPlace::Outside { .. } => false,
         };
         if (1..=self.last).contains(&time) {
             marks.iter().filter(is_hit).map(|b| b.id).collect()
@@ -417,7 +422,12 @@ impl FakeProcess {
                 object: None,
                 same: false,
             }),
-            Order::WatchLife(_) => Answer::Done,
+            Order::WatchLife(_) | Order::Watch(_) => Answer::Done,
+            Order::Observe { .. } => Answer::Failed {
+                reason: "there is no memory here".into(),
+            },
+            Order::NoteRaises { .. } => Answer::Done,
+            Order::TakeRaises => Answer::Raises(Raises::default()),
             Order::IsThere => Answer::There(true),
             Order::Locals { .. } => Answer::Locals(vec![Variable {
                 name: "t".into(),

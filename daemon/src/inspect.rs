@@ -4,7 +4,8 @@ use crate::fault::Fault;
 use crate::progress::Task;
 use crate::timeline::Timeline;
 use rdb_protocol::client::Value;
-use rdb_protocol::{Frame, FrameNumber, StopKind, Thread, Variable};
+use rdb_protocol::replay::Order;
+use rdb_protocol::{Frame, FrameNumber, Limits, Scope, StopKind, Thread, Variable};
 use std::time::Duration;
 
 /// How long an evaluation may take unless the client says otherwise.
@@ -78,11 +79,17 @@ impl Timeline {
         }
     }
 
-    /// Local variables, read in a probe.
-    pub(crate) fn locals(&mut self, frame: FrameNumber, task: &mut Task<'_>) -> Result<Vec<Variable>, Fault> {
+    /// Variables, read in a probe.
+    pub(crate) fn variables(
+        &mut self,
+        frame: FrameNumber,
+        scope: Scope,
+        limits: Limits,
+        task: &mut Task<'_>,
+    ) -> Result<Vec<Variable>, Fault> {
         self.require_stop_points()?;
         let probe = self.at_cursor(task)?.fork()?;
-        probe.locals(frame, DEADLINE, task.interrupt)
+        probe.variables(Order::Locals { frame, scope, limits }, DEADLINE, task.interrupt)
     }
 
     /// The stack.

@@ -5,6 +5,7 @@
 //!
 //! Not here: the replay itself (the agent's), the trace format, anything a user sees.
 
+mod actions;
 mod ahead;
 mod behind;
 mod bookmarks;
@@ -27,15 +28,19 @@ mod lock;
 mod memory;
 mod moves;
 mod outputs;
+mod passed;
 mod pidfd;
 mod placement;
 mod progress;
+mod raises;
 mod reaper;
 mod references;
 mod replay;
 mod room;
+mod saved;
 mod server;
 mod session;
+mod skips;
 mod slice;
 mod sources;
 mod spawn;

@@ -6,7 +6,7 @@ use crate::host::{Body, Host};
 use crate::interrupt::Interrupt;
 use crate::link::{Link, LinkError};
 use rdb_protocol::client::FailureCode;
-use rdb_protocol::replay::{Answer, Evaluated, Follow, Interpreter, Object, Observed, Order, Run, Stopped, Watched};
+use rdb_protocol::replay::{Answer, Evaluated, Follow, Interpreter, Object, Observed, Order, Raises, Run, Stopped, Watched};
 use rdb_protocol::{EventIndex, Frame, FrameNumber, Position, SourceFile, Thread, Time, Variable};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -241,9 +241,9 @@ impl Process {
         }
     }
 
-    /// The local variables, spending the process.
-    pub(crate) fn locals(mut self, frame: FrameNumber, deadline: Duration, interrupt: &Interrupt) -> Result<Vec<Variable>, Fault> {
-        match self.ask(&Order::Locals { frame }, Some(deadline), Some(interrupt))? {
+    /// Variables, as an [`Order::Locals`] asks for them, spending the process.
+    pub(crate) fn variables(mut self, order: Order, deadline: Duration, interrupt: &Interrupt) -> Result<Vec<Variable>, Fault> {
+        match self.ask(&order, Some(deadline), Some(interrupt))? {
             Answer::Locals(variables) => Ok(variables),
             other => Err(unexpected("Locals", &other)),
         }
@@ -254,6 +254,22 @@ impl Process {
         match self.ask_paused(&Order::WatchLife(object))? {
             Answer::Done => Ok(()),
             other => Err(unexpected("WatchLife", &other)),
+        }
+    }
+
+    /// From now on notes exceptions; in code at these addresses with their lines. The process must not become a checkpoint.
+    pub(crate) fn note_raises(&mut self, tracked: Vec<u64>) -> Result<(), Fault> {
+        match self.ask_paused(&Order::NoteRaises { tracked })? {
+            Answer::Done => Ok(()),
+            other => Err(unexpected("NoteRaises", &other)),
+        }
+    }
+
+    /// The exceptions noted since the last question.
+    pub(crate) fn take_raises(&mut self) -> Result<Raises, Fault> {
+        match self.ask_paused(&Order::TakeRaises)? {
+            Answer::Raises(raises) => Ok(raises),
+            other => Err(unexpected("TakeRaises", &other)),
         }
     }
 

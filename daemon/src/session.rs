@@ -11,6 +11,8 @@ use crate::life::Prepared;
 use crate::placement::{Limits, Placement};
 use crate::progress::Task;
 use crate::references::References;
+use crate::saved;
+use crate::skips::matching;
 use crate::slice::Pace;
 use crate::sources::resolve;
 use crate::survey::Survey;
@@ -39,6 +41,8 @@ pub(crate) struct Session {
     known: Arc<Known>,
     facts: TraceFacts,
     direction: Direction,
+    /// The edition of the breakpoints that is saved, where they are to be.
+    saved: Option<u64>,
 }
 
 impl Session {
@@ -64,6 +68,7 @@ impl Session {
             known,
             facts,
             direction: Direction::Forward,
+            saved: None,
         };
         let stop = session.stop(StopReason::Here);
         Ok((session, stop))
@@ -71,11 +76,57 @@ impl Session {
 
     /// Carries out one request.
     pub(crate) fn call(&mut self, call: Call, task: &mut Task<'_>) -> Result<Reply, Fault> {
+        let result = self.answer(call, task);
+        if self.saved.is_some_and(|edition| edition != self.timeline.marks.edition()) {
+            self.save(result)
+        } else {
+            result
+        }
+    }
+
+    /// Saves the breakpoints. Where that cannot be done, the one just set says so, and it is not tried again.
+    fn save(&mut self, result: Result<Reply, Fault>) -> Result<Reply, Fault> {
+        match (saved::write(&self.facts.path, &self.timeline.marks.saved()), result) {
+            (Ok(()), result) => {
+                self.saved = Some(self.timeline.marks.edition());
+                result
+            }
+            (Err(fault), Ok(Reply::Breakpoints(mut all))) => {
+                self.saved = None;
+                if let Some(new) = all.last_mut() {
+                    new.note = Some(format!("not kept: {fault}"));
+                }
+                Ok(Reply::Breakpoints(all))
+            }
+            (Err(_), result) => {
+                self.saved = None;
+                result
+            }
+        }
+    }
+
+    fn answer(&mut self, call: Call, task: &mut Task<'_>) -> Result<Reply, Fault> {
         let _busy = self.known.command();
         match call {
-            Call::Step { count, direction } => self.moved(direction, task, |t, task| t.step(count, direction, task)),
-            Call::Next { count, direction } => self.framed(direction, task, |t, task| t.next(count, direction, task)),
-            Call::Finish { direction } => self.framed(direction, task, |t, task| t.finish(direction, task)),
+            Call::Step { count, direction } => self.moved(direction, task, |t, task| {
+                t.times(count, direction, task, |t, n, task| t.step(n, direction, task))
+            }),
+            Call::Next { count, direction } => self.framed(direction, task, |t, task| {
+                t.times(count, direction, task, |t, n, task| t.next(n, direction, task))
+            }),
+            Call::Finish { direction } => self.framed(direction, task, |t, task| {
+                t.times(1, direction, task, |t, _, task| t.finish(direction, task))
+            }),
+            Call::Skip { patterns } => {
+                self.timeline.skipped = match patterns.is_empty() {
+                    true => Vec::new(),
+                    false => matching(&patterns, &self.sources(task)?),
+                };
+                Ok(Reply::Done)
+            }
+            Call::Passed { from, to, limit } => {
+                retrying(&mut self.timeline, task, |t, task| t.passed(from, to, limit, task)).map(Reply::Passed)
+            }
             Call::Until { place, direction } => {
                 let known = self.resolved(place, task)?.known;
                 self.framed(direction, task, |t, task| t.until(known.clone(), direction, task))
@@ -104,9 +155,10 @@ impl Session {
                 place,
                 condition,
                 temporary,
+                action,
             } => {
                 let mut asked = BreakpointInfo::new(place);
-                (asked.condition, asked.temporary) = (condition, temporary);
+                (asked.condition, asked.temporary, asked.action) = (condition, temporary, action);
                 Ok(Reply::Breakpoints(vec![self.set_breakpoint(asked, task)?]))
             }
             Call::Watch { watch, temporary } => {
@@ -132,6 +184,10 @@ impl Session {
                 (false, Some(id)) => Err(no_breakpoint(id)),
                 _ => Ok(Reply::Done),
             },
+            Call::KeepBreakpoints => {
+                self.restore_breakpoints(task)?;
+                Ok(Reply::Breakpoints(self.timeline.marks.infos()))
+            }
             Call::Breakpoints => Ok(Reply::Breakpoints(self.timeline.marks.infos())),
             Call::Evaluate {
                 source,
@@ -147,7 +203,9 @@ impl Session {
             }
             Call::Threads => retrying(&mut self.timeline, task, Timeline::threads).map(Reply::Threads),
             Call::Switch { thread, direction } => self.moved(direction, task, |t, task| t.switch(thread, direction, task)),
-            Call::Locals { frame } => retrying(&mut self.timeline, task, |t, task| t.locals(frame, task)).map(Reply::Locals),
+            Call::Locals { frame, scope, limits } => {
+                retrying(&mut self.timeline, task, |t, task| t.variables(frame, scope, limits, task)).map(Reply::Locals)
+            }
             Call::Bookmarks => bookmarks::read(&self.facts.path).map(Reply::Bookmarks),
             Call::Bookmark { name, time } => bookmarks::change(&self.facts.path, &name, time).map(|()| Reply::Done),
             Call::Checkpoints => Ok(Reply::Checkpoints(self.timeline.tree().list())),
@@ -168,6 +226,7 @@ impl Session {
         let before = self.timeline.here.time;
         self.timeline.notes.clear();
         self.timeline.changes.clear();
+        self.timeline.printed.clear();
         let mut reason = retrying(&mut self.timeline, task, go)?;
         let hit = &self.timeline.here.breakpoints;
         if reason == StopReason::Breakpoint && !hit.is_empty() && hit.iter().all(|id| self.timeline.changes.iter().any(|c| c.id == *id)) {
@@ -205,27 +264,78 @@ impl Session {
             value: None,
             changes: self.timeline.changes.clone(),
             notes: self.timeline.notes.clone(),
+            printed: self.timeline.printed.clone(),
         }
     }
 
     fn set_breakpoint(&mut self, mut asked: BreakpointInfo, task: &mut Task<'_>) -> Result<BreakpointInfo, Fault> {
-        if matches!(asked.place, BreakpointPlace::Value { .. }) {
-            return retrying(&mut self.timeline, task, |t, task| t.watch_again(asked.clone(), task));
-        }
-        let places = self.resolved(asked.place, task)?;
         let condition = match &asked.condition {
             Some(condition) => Some(self.prepare_condition(condition, task)?),
             None => None,
         };
+        if matches!(asked.place, BreakpointPlace::Value { .. }) {
+            let again = |t: &mut Timeline, task: &mut Task<'_>| t.watch_again(asked.clone(), condition.clone(), task);
+            return retrying(&mut self.timeline, task, again);
+        }
+        let places = self.resolved(asked.place, task)?;
+        let action = match &asked.action {
+            Some(action) => Some(retrying(&mut self.timeline, task, |t, task| t.prepare_action(action, task))?),
+            None => None,
+        };
         (asked.place, asked.note) = (places.asked, places.note);
-        Ok(self.timeline.marks.add(asked, places.known, condition))
+        Ok(self.timeline.marks.add(asked, places.known, condition, action))
+    }
+
+    /// Adds those saved with the trace, and saves all from now on.
+    fn restore_breakpoints(&mut self, task: &mut Task<'_>) -> Result<(), Fault> {
+        if self.saved.is_some() || self.timeline.here.location.is_none() {
+            return Ok(());
+        }
+        for saved in saved::read(&self.facts.path)? {
+            let mut asked = saved.breakpoint;
+            let known = match saved.known {
+                Some(known) => known,
+                None => match self.resolved(asked.place.clone(), task) {
+                    Ok(places) => places.known,
+                    Err(Fault::Interrupted) => return Err(Fault::Interrupted),
+                    Err(_) => continue,
+                },
+            };
+            let mut ready = |code: &Option<String>| {
+                let prepare = |code: &String| retrying(&mut self.timeline, task, |t, task| t.prepare(code, task));
+                code.as_ref().map(prepare).transpose()
+            };
+            let prepared = ready(&asked.condition).and_then(|condition| Ok((condition, ready(&asked.action)?)));
+            match prepared {
+                Ok((condition, _)) if matches!(asked.place, BreakpointPlace::Value { .. }) => {
+                    let again = |t: &mut Timeline, task: &mut Task<'_>| t.watch_again(asked.clone(), condition.clone(), task);
+                    match retrying(&mut self.timeline, task, again) {
+                        Ok(_) => {}
+                        Err(Fault::Interrupted) => return Err(Fault::Interrupted),
+                        Err(fault) => {
+                            (asked.enabled, asked.note) = (false, Some(fault.to_string()));
+                            self.timeline.marks.add(asked, known, None, None);
+                        }
+                    }
+                }
+                Ok((condition, action)) => drop(self.timeline.marks.add(asked, known, condition, action)),
+                Err(Fault::Interrupted) => return Err(Fault::Interrupted),
+                // It stays in the list, and says why it does not take part.
+                Err(fault) => {
+                    (asked.enabled, asked.note) = (false, Some(fault.to_string()));
+                    self.timeline.marks.add(asked, known, None, None);
+                }
+            }
+        }
+        self.saved = Some(self.timeline.marks.edition());
+        Ok(())
     }
 
     fn prepare_condition(&mut self, condition: &str, task: &mut Task<'_>) -> Result<Prepared, Fault> {
         self.timeline.require_stop_points()?;
         retrying(&mut self.timeline, task, |t, task| {
             let prepared = t.prepare(condition, task)?;
-            conditions::check(t.at_cursor(task)?, condition, &prepared.source, task.interrupt)?;
+            conditions::check(t.at_cursor(task)?, "condition", condition, &prepared.source, task.interrupt)?;
             Ok(prepared)
         })
     }
@@ -245,6 +355,17 @@ impl Session {
                 asked,
                 known: BreakpointPlace::Times { times },
                 note: None,
+            });
+        }
+        if let BreakpointPlace::Raise { .. } | BreakpointPlace::Uncaught = &asked {
+            let found = retrying(&mut self.timeline, task, |t, task| match &asked {
+                BreakpointPlace::Raise { class } => t.raises_of(class.as_deref(), task),
+                _ => t.uncaught(task),
+            })?;
+            return Ok(Places {
+                asked,
+                known: BreakpointPlace::Times { times: found.times },
+                note: Some(found.note),
             });
         }
         let (known, note) = match self.sources(task) {

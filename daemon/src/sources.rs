@@ -13,9 +13,13 @@ pub(crate) fn resolve(place: &BreakpointPlace, sources: &[SourceFile], directory
         BreakpointPlace::Line { file, line } => resolve_line(file, *line, sources, directory),
         BreakpointPlace::Function { name } => resolve_function(name, sources),
         BreakpointPlace::Return { name } => resolve_function(name, sources).map(|_| place.clone()),
-        BreakpointPlace::Switch { .. } | BreakpointPlace::Output { .. } | BreakpointPlace::Value { .. } | BreakpointPlace::Times { .. } => {
-            Ok(place.clone())
-        }
+        BreakpointPlace::Switch { .. }
+        | BreakpointPlace::Output { .. }
+        | BreakpointPlace::Raise { .. }
+        | BreakpointPlace::Uncaught
+        | BreakpointPlace::Value { .. }
+        | BreakpointPlace::Outside { .. }
+        | BreakpointPlace::Times { .. } => Ok(place.clone()),
     }
 }
 

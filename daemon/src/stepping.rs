@@ -193,7 +193,7 @@ impl Timeline {
     }
 
     /// A move in several parts that fails has not moved at all.
-    fn whole(&mut self, go: impl FnOnce(&mut Timeline) -> Result<StopReason, Fault>) -> Result<StopReason, Fault> {
+    pub(crate) fn whole(&mut self, go: impl FnOnce(&mut Timeline) -> Result<StopReason, Fault>) -> Result<StopReason, Fault> {
         let home = self.here.clone();
         let result = go(self);
         if result.is_err() {

@@ -95,6 +95,7 @@ fn set(trip: &mut Trip, condition: &str, temporary: bool) -> u32 {
         place: line(3),
         condition: Some(condition.into()).filter(|c: &String| !c.is_empty()),
         temporary,
+        action: None,
     };
     match trip.call(call) {
         Ok(Reply::Breakpoints(b)) => b[0].id,

@@ -13,8 +13,8 @@ use crate::references::References;
 use crate::replay::Process;
 use crate::slice::{Pace, Slicer};
 use crate::tree::Tree;
-use rdb_protocol::client::{FailureCode, OutputLine, ValueChange};
-use rdb_protocol::replay::{Follow, Hits, Interpreter, Run, RunEnd, Stopped};
+use rdb_protocol::client::{FailureCode, OutputLine, Printed, ValueChange};
+use rdb_protocol::replay::{Follow, Hits, Interpreter, Raises, Run, RunEnd, Stopped};
 use rdb_protocol::{Location, Position, Time};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -69,10 +69,16 @@ pub(crate) struct Timeline {
     pub(crate) notes: Vec<String>,
     /// What the watchpoints that ended the last move have seen.
     pub(crate) changes: Vec<ValueChange>,
+    /// What actions came to during the last move.
+    pub(crate) printed: Vec<Printed>,
+    /// Files in which no step ends.
+    pub(crate) skipped: Vec<String>,
     /// The objects that have numbers.
     pub(crate) references: References,
     /// What the program printed, once asked for.
     pub(crate) output: Option<Arc<Vec<OutputLine>>>,
+    /// What it raised, once asked for.
+    pub(crate) raises: Option<Arc<Raises>>,
 }
 
 impl Timeline {
@@ -92,8 +98,11 @@ impl Timeline {
             pace,
             notes: Vec::new(),
             changes: Vec::new(),
+            skipped: Vec::new(),
+            printed: Vec::new(),
             references,
             output: None,
+            raises: None,
         }
     }
 
@@ -195,7 +204,9 @@ impl Timeline {
             Vec::new()
         } else {
             process.learn(&self.marks)?;
-            let all = process.look()?.breakpoints;
+            let mut all = process.look()?.breakpoints;
+            // Actions belong to moves that come through.
+            all.retain(|&id| self.marks.action(id).is_none());
             let mut hit = judge(&mut process, &all, &self.marks, task.interrupt)?.hit;
             hit.retain(|&id| id != UNTIL);
             hit

@@ -66,6 +66,7 @@ pub(crate) fn plain(place: BreakpointPlace) -> Call {
         place,
         condition: None,
         temporary: false,
+        action: None,
     }
 }
 
@@ -270,7 +271,7 @@ fn everything_goes_with_the_session() {
     let host = trip.host.clone();
     assert!(host.alive().len() >= 3);
     drop(trip);
-    assert_eq!(host.alive(), []);
+    assert_eq!(host.alive(), [0; 0]);
 }
 
 #[test]
@@ -476,6 +477,8 @@ fn probes_do_not_disturb_and_are_killed_when_they_hang() {
     assert_eq!(trip.code(evaluate("die", 0)), FailureCode::ReplayDied);
     let Ok(Reply::Locals(l)) = trip.call(Call::Locals {
         frame: rdb_protocol::FrameNumber { thread: None, number: 0 },
+        scope: rdb_protocol::Scope::Local,
+        limits: rdb_protocol::Limits::default(),
     }) else {
         panic!()
     };

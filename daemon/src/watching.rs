@@ -18,7 +18,7 @@ use crate::slice::Slicer;
 use crate::timeline::{Lookout, Timeline};
 use rdb_protocol::client::{BreakpointInfo, FailureCode, Past, StopReason, ValueChange, Watch};
 use rdb_protocol::replay::{Hits, Observed, RunEnd, Watched};
-use rdb_protocol::{BreakpointPlace, Time};
+use rdb_protocol::{BreakpointPlace, Limits, Scope, Time};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -140,22 +140,27 @@ impl Timeline {
     pub(crate) fn watch(&mut self, watch: &Watch, temporary: bool, task: &mut Task<'_>) -> Result<BreakpointInfo, Fault> {
         let (mut asked, watching) = self.watching(watch, task)?;
         asked.temporary = temporary;
-        Ok(self.add_watch(asked, watching))
+        Ok(self.add_watch(asked, watching, None))
     }
 
     /// Sets a watchpoint whose names are bound already.
-    pub(crate) fn watch_again(&mut self, asked: BreakpointInfo, task: &mut Task<'_>) -> Result<BreakpointInfo, Fault> {
+    pub(crate) fn watch_again(
+        &mut self,
+        asked: BreakpointInfo,
+        condition: Option<Prepared>,
+        task: &mut Task<'_>,
+    ) -> Result<BreakpointInfo, Fault> {
         let BreakpointPlace::Value { expression, module } = &asked.place else {
             return Err(Fault::Garbled("no watchpoint".to_string()));
         };
         let (note, watching) = self.ready(expression, expression, module, task)?;
-        Ok(self.add_watch(BreakpointInfo { note: Some(note), ..asked }, watching))
+        Ok(self.add_watch(BreakpointInfo { note: Some(note), ..asked }, watching, condition))
     }
 
     /// The note is for now alone.
-    fn add_watch(&mut self, asked: BreakpointInfo, watching: Watching) -> BreakpointInfo {
+    fn add_watch(&mut self, asked: BreakpointInfo, watching: Watching, condition: Option<Prepared>) -> BreakpointInfo {
         let note = asked.note.clone();
-        let info = self.marks.add_watch(BreakpointInfo { note: None, ..asked }, watching);
+        let info = self.marks.add_watch(BreakpointInfo { note: None, ..asked }, watching, condition);
         BreakpointInfo { note, ..info }
     }
 
@@ -236,7 +241,7 @@ impl Timeline {
         search: impl FnOnce(&mut Timeline) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let (here, kept) = (self.here.clone(), self.marks.set_aside());
-        self.marks.add_watch(asked, watching);
+        self.marks.add_watch(asked, watching, None);
         let result = search(self);
         self.marks.put_back(kept);
         if result.is_err() {
@@ -295,7 +300,11 @@ impl Timeline {
         if module_level && !watch.bind {
             return Ok((watch.expression.clone(), notes));
         }
-        let names: Vec<String> = self.locals(watch.frame, task)?.into_iter().map(|v| v.name).collect();
+        let names: Vec<String> = self
+            .variables(watch.frame, Scope::Local, Limits::default(), task)?
+            .into_iter()
+            .map(|v| v.name)
+            .collect();
         let used = substitute(&watch.expression, &|name| names.iter().any(|n| n == name).then(|| name.to_string())).1;
         if let Some(name) = used.first().filter(|_| !watch.bind) {
             return Err(Fault::told(

@@ -5,7 +5,9 @@
 //! [`Notification`]s may come in between. One request runs at a time per connection, except [`Call::Interrupt`], which may be sent
 //! while another runs and makes that one end with [`FailureCode::Interrupted`], the cursor where it was.
 
-use crate::common::{BreakpointPlace, Direction, EventIndex, Frame, FrameNumber, Location, SourceFile, Thread, Time, Variable};
+use crate::common::{
+    BreakpointPlace, Direction, EventIndex, Frame, FrameNumber, Limits, Location, Scope, SourceFile, Thread, Time, Variable,
+};
 use crate::replay::Interpreter;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -122,6 +124,8 @@ pub enum Call {
         condition: Option<String>,
         /// Delete it when it stops a move.
         temporary: bool,
+        /// An expression that is evaluated at each hit, which does then not stop the move: [`Stop::printed`].
+        action: Option<String>,
     },
     /// Set a watchpoint: a breakpoint that is hit where the value of an expression changes. It sees the names of the module of the
     /// frame, and numbered objects. Reply: [`Reply::Breakpoints`] with the new one alone.
@@ -153,8 +157,27 @@ pub enum Call {
         /// Its number; `None` deletes all.
         id: Option<u32>,
     },
+    /// From now on moves that step ([`Call::Step`], [`Call::Next`], [`Call::Finish`]) do not stop in these files, but go on that way;
+    /// breakpoints there do stop them. Reply: [`Reply::Done`].
+    Skip {
+        /// A file's path or the end of it, with `*` and `?`, or a module's or package's dotted name; replaces those before.
+        patterns: Vec<String>,
+    },
+    /// The stop points between two times, both excluded, the nearest to `to` only if they are more than `limit`; in order of time.
+    /// Reply: [`Reply::Passed`].
+    Passed {
+        /// Where a move began.
+        from: Time,
+        /// Where it ended.
+        to: Time,
+        /// Most stop points to give.
+        limit: u32,
+    },
     /// All breakpoints. Reply: [`Reply::Breakpoints`].
     Breakpoints,
+    /// Add the breakpoints that are saved with the trace, under their numbers, and from now on save all of them at each change; the
+    /// session that changes its own last is the one whose breakpoints are saved. Reply: [`Reply::Breakpoints`] with all.
+    KeepBreakpoints,
     /// Evaluate in a probe. Reply: [`Reply::Evaluated`].
     Evaluate {
         /// Expression or statement. `$N` in it is the object of that number.
@@ -175,10 +198,14 @@ pub enum Call {
     },
     /// All threads alive. Reply: [`Reply::Threads`].
     Threads,
-    /// Local variables. Reply: [`Reply::Locals`].
+    /// Variables. Reply: [`Reply::Locals`].
     Locals {
         /// In which frame.
         frame: FrameNumber,
+        /// Which of them.
+        scope: Scope,
+        /// How much of their values.
+        limits: Limits,
     },
     /// What the program has printed so far. Reply: [`Reply::Output`].
     Output {
@@ -248,6 +275,8 @@ pub enum Change {
     Ignore(u64),
     /// Whether it takes part.
     Enabled(bool),
+    /// Lines that the client carries out when it stops there; for the daemon they mean nothing.
+    Commands(Vec<String>),
 }
 
 /// A line that the program printed.
@@ -333,6 +362,21 @@ pub struct Stop {
     pub changes: Vec<ValueChange>,
     /// What else there is to say: conditions that failed.
     pub notes: Vec<String>,
+    /// What the actions met on the way came to, in the order in which they were met.
+    pub printed: Vec<Printed>,
+}
+
+/// What an action came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Printed {
+    /// The number of its breakpoint.
+    pub id: u32,
+    /// When.
+    pub time: Time,
+    /// False: the expression raised, or could not be evaluated; `text` says why.
+    pub ok: bool,
+    /// The value.
+    pub text: String,
 }
 
 /// A breakpoint as clients see it.
@@ -354,6 +398,10 @@ pub struct BreakpointInfo {
     pub hits: u64,
     /// So many hits are passed over from now on.
     pub ignore: u64,
+    /// An expression that is evaluated at each hit, which does then not stop a move.
+    pub action: Option<String>,
+    /// Lines that the client carries out when it stops there.
+    pub commands: Vec<String>,
 }
 
 impl BreakpointInfo {
@@ -369,6 +417,8 @@ impl BreakpointInfo {
             temporary: false,
             hits: 0,
             ignore: 0,
+            action: None,
+            commands: Vec::new(),
         }
     }
 }
@@ -437,6 +487,8 @@ pub enum Reply {
     Breakpoints(Vec<BreakpointInfo>),
     /// The value.
     Evaluated(Value),
+    /// Stop points.
+    Passed(Vec<(Time, Location)>),
     /// The stack.
     Frames(Vec<Frame>),
     /// The threads.

@@ -122,7 +122,37 @@ pub struct Thread {
     pub current: bool,
 }
 
-/// A local variable as text.
+/// How much of values is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Levels of containers in containers.
+    pub depth: u32,
+    /// Elements of each container.
+    pub elements: u32,
+    /// Characters of a value.
+    pub size: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            depth: 6,
+            elements: 100,
+            size: 140,
+        }
+    }
+}
+
+/// Which variables of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scope {
+    /// Those of the function.
+    Local,
+    /// Those of its module.
+    Global,
+}
+
+/// A variable as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {
     /// Its name.
@@ -164,6 +194,18 @@ pub enum BreakpointPlace {
         expression: String,
         /// The module whose names it sees; empty: builtin names alone.
         module: String,
+    },
+    /// Each stop point at which an exception of this class, or of one that derives from it, begins to be raised.
+    Raise {
+        /// The end of the class's dotted name; `None` any class.
+        class: Option<String>,
+    },
+    /// Each stop point at which an exception begins to be raised that nothing catches.
+    Uncaught,
+    /// Each stop point in other files than these.
+    Outside {
+        /// File names as the program knows them.
+        files: Vec<String>,
     },
     /// These stop points.
     Times {

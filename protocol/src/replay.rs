@@ -6,7 +6,9 @@
 //! A new process says nothing by itself: the root, started as `agent replay TRACE FD`, and every copy made by
 //! [`Order::Fork`] first wait for an order.
 
-use crate::common::{Activation, BreakpointPlace, EventIndex, Frame, FrameNumber, Position, SourceFile, Thread, Time, Variable};
+use crate::common::{
+    Activation, BreakpointPlace, EventIndex, Frame, FrameNumber, Limits, Position, Scope, SourceFile, Thread, Time, Variable,
+};
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -63,16 +65,28 @@ pub enum Order {
     /// Only in a process that is thrown away: from now on note when this object's memory is taken or given up
     /// ([`Stopped::boundaries`]); once in a process. Answer: [`Answer::Done`].
     WatchLife(Object),
+    /// Only in a process that is thrown away: from now on note the exceptions that are raised. In functions whose code lies at
+    /// these addresses the line that raises is known; in others only the stop point passed last. Answer: [`Answer::Done`].
+    NoteRaises {
+        /// Addresses of code, ascending.
+        tracked: Vec<u64>,
+    },
+    /// The exceptions noted since the last such order. Answer: [`Answer::Raises`].
+    TakeRaises,
     /// Only in a throw-away copy: whether the object watched has been there since the watch began, and is. Answer:
     /// [`Answer::There`].
     IsThere,
     /// Only in a throw-away copy, standing at a return or an unwinding: the value returned, or the exception. Answer:
     /// [`Answer::Evaluated`].
     Result,
-    /// Only in a throw-away copy: the local variables of a frame. Answer: [`Answer::Locals`].
+    /// Only in a throw-away copy: the variables of a frame. Answer: [`Answer::Locals`].
     Locals {
         /// In which frame.
         frame: FrameNumber,
+        /// Which of them.
+        scope: Scope,
+        /// How much of their values.
+        limits: Limits,
     },
 }
 
@@ -209,6 +223,28 @@ pub struct Boundaries {
     pub lost: bool,
 }
 
+/// An exception that was raised: where it began, not where it passed through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raise {
+    /// The stop point at which the line that raises began; the last one passed where that is not known.
+    pub time: Time,
+    /// Index of its class in [`Raises::classes`].
+    pub class: u32,
+}
+
+/// Exceptions noted during a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raises {
+    /// Those raised since the last question, in the order of the run.
+    pub raised: Vec<Raise>,
+    /// Those that have left the outermost frame of a thread since: where they had begun.
+    pub uncaught: Vec<Raise>,
+    /// All classes seen so far: the dotted name of each, and those of the classes it derives from.
+    pub classes: Vec<Vec<String>>,
+    /// The code that has raised any so far, ascending.
+    pub codes: Vec<u64>,
+}
+
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopped {
@@ -307,6 +343,8 @@ pub enum Answer {
     Locals(Vec<Variable>),
     /// Whether the object watched is there.
     There(bool),
+    /// The exceptions.
+    Raises(Raises),
     /// The order could not be carried out; one line.
     Failed {
         /// What is wrong and what to do.

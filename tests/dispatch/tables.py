@@ -70,6 +70,14 @@ int main(void) {
     D("frame_object_frame", offsetof(struct _frame, f_frame));
     D("thread_next", offsetof(PyThreadState, next));
     D("thread_interpreter", offsetof(PyThreadState, interp));
+#if PY_VERSION_HEX >= 0x030c0000
+    D("thread_exception", offsetof(PyThreadState, current_exception));
+    NONE("thread_traceback");
+#else
+    D("thread_exception", offsetof(PyThreadState, curexc_type));
+    SOME("thread_traceback", offsetof(PyThreadState, curexc_traceback));
+#endif
+    D("heap_qualname", offsetof(PyHeapTypeObject, ht_qualname));
     D("interpreter_next", offsetof(PyInterpreterState, next));
     D("interpreter_threads", offsetof(PyInterpreterState, threads.head));
     D("runtime_interpreters", offsetof(_PyRuntimeState, interpreters.head));
@@ -168,7 +176,7 @@ for name, number, first, distance, deopts in fused:
     print(f"        Fused {{ op: {number}, first: {first}, distance: {distance}, guarded: {str(deopts).lower()} }}, // {name}")
 print("    ],")
 print(f"    ticks: &{ticks},")
-for name in "EXTENDED_ARG RESUME SEND STORE_FAST FOR_ITER JUMP_BACKWARD RETURN_VALUE YIELD_VALUE RERAISE END_ASYNC_FOR".split():
+for name in "EXTENDED_ARG RESUME SEND STORE_FAST FOR_ITER JUMP_BACKWARD RETURN_VALUE YIELD_VALUE RAISE_VARARGS RERAISE END_ASYNC_FOR".split():
     print(f"    {name.lower()}: {numbers[name]},")
 for name in "END_FOR END_SEND RETURN_CONST CLEANUP_THROW INTERPRETER_EXIT INSTRUMENTED_LINE INSTRUMENTED_INSTRUCTION".split():
     print(f"    {name.lower()}: {option(name)},")

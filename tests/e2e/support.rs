@@ -120,6 +120,7 @@ impl Sandbox {
     fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .env("XDG_DATA_HOME", self.path("data"))
+            .env("XDG_CONFIG_HOME", self.path("config"))
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env("XDG_RUNTIME_DIR", self.path("run"))
             .env("RDB_RDBD", env!("CARGO_BIN_EXE_rdbd"))
@@ -193,6 +194,19 @@ impl Sandbox {
                 .unwrap();
             assert!(out.status.success(), "verify, stop points {stops}: {}", text(&out.stderr));
         }
+    }
+
+    /// What a prompt says to these lines, without a terminal.
+    pub fn prompt(&mut self, trace: &Path, options: &[&str], lines: &[&str]) -> String {
+        self.daemon();
+        let mut c = self.rdbctl();
+        c.arg("replay").arg(trace).args(options).current_dir(self.dir.path());
+        c.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = c.spawn().unwrap();
+        child.stdin.take().unwrap().write_all((lines.join("\n") + "\n").as_bytes()).unwrap();
+        let out = child.wait_with_output().unwrap();
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        text(&out.stdout) + &text(&out.stderr)
     }
 
     /// Runs commands; gives one JSON object for each.

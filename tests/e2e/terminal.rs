@@ -120,6 +120,42 @@ fn plain(bytes: &[u8]) -> String {
     out
 }
 
+/// A search with a condition at each of many hits takes minutes: its progress is shown, and it can be left.
+#[test]
+fn a_long_search_shows_how_far_it_is_and_is_left_without_a_trace() {
+    let mut sandbox = Sandbox::new();
+    let source = "n = 0\nfor i in range(100_000):\n    n += i\nprint(n)\n";
+    std::fs::write(sandbox.path("sums.py"), source).unwrap();
+    let path = sandbox.path("sums.py").display().to_string();
+    let trace = sandbox.record("trace", &["/usr/bin/python3", &path]).trace;
+    sandbox.daemon();
+    let mut t = Terminal::replay(&sandbox, &trace);
+    t.expect("(1)$ ");
+    t.keys("break sums.py:3 if n < 0\r");
+    t.expect("Breakpoint 1");
+    t.keys("go 50%\r");
+    t.expect("sums.py\", line");
+    t.keys("mark half\r");
+    t.expect("half is time ");
+    for search in ["continue\r", "bcontinue\r"] {
+        t.keys(search);
+        t.expect("/s, ");
+        t.expect(" left) ");
+        t.press_until("\x03", "interrupted; still at time ");
+        t.keys("info marks\r");
+        t.expect("  half");
+        t.keys("print n > 1000\r");
+        t.expect("True\n");
+    }
+    // Nowhere was gone: undoing leads to before the jump.
+    t.keys("undo\r");
+    t.expect("line 1 in <module>");
+    t.keys("undo\r");
+    t.expect("there is no move to undo");
+    t.keys("\x04");
+    t.end();
+}
+
 #[test]
 fn a_session_at_the_prompt() {
     let mut sandbox = Sandbox::new();

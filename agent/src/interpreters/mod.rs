@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 pub mod cpython;
+mod raises;
 pub mod reads;
 
 use crate::context::Context;
@@ -19,7 +20,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 use cpython::{Dispatch, Followed, Located, Places, Reason, Stops, Ticks, Trap, Unsupported, ticks};
-use rdb_protocol::replay::{Boundaries, Breakpoint, Follow, Hits, Interpreter, Object, Watched};
+use rdb_protocol::replay::{Boundaries, Breakpoint, Follow, Hits, Interpreter, Object, Raises, Watched};
 use rdb_protocol::{BreakpointPlace, Frame, Location, SourceFile, Time};
 
 /// General registers of the interrupted program, in encoding order: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 .. r15.
@@ -42,6 +43,10 @@ pub struct Host {
     follow: Option<Follow>,
     /// An object was watched, and its interpreter is gone: nothing outlives it.
     life_cut: Option<Boundaries>,
+    /// Exceptions are noted, in code at these addresses with their lines.
+    noting: Option<Vec<u64>>,
+    /// Those noted in interpreters that are gone.
+    raised: Raises,
 }
 
 impl Host {
@@ -59,6 +64,8 @@ impl Host {
             breakpoints: Vec::new(),
             follow: None,
             life_cut: None,
+            noting: None,
+            raised: Raises::default(),
         }
     }
 
@@ -122,6 +129,7 @@ impl Host {
             last: now,
             ..seen
         });
+        self.keep_raises();
         self.before = self.time();
         self.main_done = None;
         self.stops = None;
@@ -320,6 +328,9 @@ pub fn after_protect(agent: &mut Agent, addr: u64) {
             let list = core::mem::take(&mut host.breakpoints);
             host.set_breakpoints(&list);
             host.set_follow(host.follow);
+            if let Some(tracked) = host.noting.take() {
+                host.note_raises(tracked);
+            }
             let run = agent.replay.as_ref().and_then(|r| r.running.run.as_ref());
             let (until, stops) = (run.and_then(|r| r.until_time), run.is_some_and(|r| r.hits == Hits::Stop));
             agent.host.arm(until.map(|t| t.0), stops);

@@ -264,6 +264,11 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                 agent.host.watch(&list);
                 Answer::Done
             }
+            Order::NoteRaises { tracked } => {
+                agent.host.note_raises(tracked);
+                Answer::Done
+            }
+            Order::TakeRaises => Answer::Raises(agent.host.take_raises()),
             Order::IsThere => match probe::ask(agent, probe::Question::IsThere) {
                 Some(answer) => answer,
                 None => return,
@@ -272,7 +277,7 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                 Some(answer) => answer,
                 None => return,
             },
-            Order::Locals { frame } => match probe::ask(agent, probe::Question::Locals(frame)) {
+            Order::Locals { frame, scope, limits } => match probe::ask(agent, probe::Question::Locals(frame, scope, limits)) {
                 Some(answer) => answer,
                 None => return,
             },

@@ -13,8 +13,8 @@ use crate::syscalls;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use rdb_protocol::FrameNumber;
 use rdb_protocol::replay::{Answer, Evaluated, Observed};
+use rdb_protocol::{FrameNumber, Limits, Scope};
 
 /// What a probe was asked.
 #[derive(Clone, Debug)]
@@ -27,8 +27,8 @@ pub enum Question {
     IsThere,
     /// For the value returned, or the exception that unwinds.
     Result,
-    /// To list a frame's local variables.
-    Locals(FrameNumber),
+    /// To list a frame's variables.
+    Locals(FrameNumber, Scope, Limits),
 }
 
 /// What a probe keeps.
@@ -57,7 +57,7 @@ pub fn ask(agent: &mut Agent, question: Question) -> Option<Answer> {
         return None;
     }
     let place = match &question {
-        Question::Evaluate(_, frame, _) | Question::Locals(frame) => match place(agent, *frame) {
+        Question::Evaluate(_, frame, _) | Question::Locals(frame, ..) => match place(agent, *frame) {
             Ok(place) => place,
             Err(reason) => return Some(Answer::Failed { reason }),
         },
@@ -81,9 +81,9 @@ pub fn ask(agent: &mut Agent, question: Question) -> Option<Answer> {
                 reason: "there is no stop point here".to_string(),
             },
         },
-        Question::Locals(_) => {
+        Question::Locals(_, scope, limits) => {
             let listed = match agent.host.stops() {
-                Some(stops) => evaluate::locals(stops, place),
+                Some(stops) => evaluate::variables(stops, place, scope, limits),
                 None => Err("there is no stop point here".to_string()),
             };
             match listed {

@@ -1,14 +1,15 @@
 //! Carries commands out.
 
-use super::grammar::{self, Command, InfoTopic};
+use super::grammar::{Command, InfoTopic};
 use super::outcome::{Outcome, Refusal};
+use super::scripting::Scripting;
 use super::{facts, listing, names};
 use crate::Fault;
 use crate::link::{Session, SessionError};
 use crate::show::source::Sources;
 use crate::show::{Colour, json, text};
-use rdb_protocol::Time;
 use rdb_protocol::client::{FailureCode, Stop, StopReason, TraceInfo};
+use rdb_protocol::{Limits, Scope, Time};
 
 /// Frames shown by `backtrace`.
 pub(super) const MOST_FRAMES: u32 = 200;
@@ -30,6 +31,10 @@ pub struct Debugger {
     pub(super) looked_at: Option<u32>,
     /// Where the moves began, the last one at the end.
     pub(super) trail: Vec<Time>,
+    /// How much of values is shown.
+    pub(super) limits: Limits,
+    /// What lines lead to.
+    pub(super) script: Scripting,
 }
 
 impl Debugger {
@@ -49,6 +54,8 @@ impl Debugger {
             selected: 0,
             looked_at: None,
             trail: Vec::new(),
+            limits: Limits::default(),
+            script: Scripting::default(),
         })
     }
 
@@ -63,6 +70,23 @@ impl Debugger {
         &mut self.session
     }
 
+    /// Goes on with the breakpoints saved with the trace, and saves them at each change; what there is to say about that.
+    ///
+    /// # Errors
+    /// [`Fault`] when the daemon fails.
+    pub fn keep_breakpoints(&mut self) -> Result<String, Fault> {
+        let all = match self.session.keep_breakpoints() {
+            Ok(all) => all,
+            Err(SessionError::Refused(failure)) => return Ok(format!("note: breakpoints are not kept: {}\n", failure.text)),
+            Err(gone) => return Err(Fault::new(gone.to_string())),
+        };
+        Ok(match all.len() {
+            0 => String::new(),
+            1 => "1 breakpoint is set from before (info breakpoints)\n".into(),
+            n => format!("{n} breakpoints are set from before (info breakpoints)\n"),
+        })
+    }
+
     /// How the place stood at looks.
     pub fn describe_here(&mut self) -> String {
         let stop = self.here.clone();
@@ -71,16 +95,12 @@ impl Debugger {
 
     /// Carries out one line. Empty lines and comments do nothing.
     pub fn execute(&mut self, line: &str) -> Outcome {
-        let mut outcome = match grammar::parse(line) {
-            Ok(None) => Outcome::default(),
-            Ok(Some(command)) => self.run(command),
-            Err(text) => refused(Refusal::SYNTAX, text),
-        };
+        let mut outcome = self.carry_out(line);
         outcome.time = self.session.time();
         outcome
     }
 
-    fn run(&mut self, command: Command) -> Outcome {
+    pub(super) fn run(&mut self, command: Command) -> Outcome {
         let result = match command {
             Command::Step { count, direction } => self.moved(|s| s.travel(|c| c.step(count, direction))),
             Command::Next { count, direction } => self.moved(|s| s.travel(|c| c.next(count, direction))),
@@ -107,19 +127,33 @@ impl Debugger {
                 self.moved(|s| s.travel(|c| c.last(watch)))
             }
             Command::History(expression, bind) => self.history(expression, bind),
+            Command::Action { place, expression } => self.set_action(place, expression),
+            Command::Commands(id) => Ok(self.begin_commands(id)),
+            Command::Trace(on) => Ok(self.trace(on)),
+            Command::Skip(pattern) => self.skip(pattern),
+            Command::Unskip(pattern) => self.unskip(pattern.as_deref()),
+            Command::Source(file) => Ok(self.source(&file)),
+            Command::Alias(new) => Ok(self.alias(new)),
+            Command::Unalias(name) => Ok(self.unalias(&name)),
+            Command::Prestop(line) => Ok(self.set_hook(true, line)),
+            Command::Poststop(line) => Ok(self.set_hook(false, line)),
             Command::Change(id, change) => self.session.change(id, change).map(|()| Outcome::default()),
             Command::Delete(id) => self.session.delete(id).map(|()| Outcome::default()),
             Command::Print(code) => self.print(&code),
             Command::Backtrace => self.backtrace(),
             Command::List(range) => Ok(listing::list(self, range)),
-            Command::Locals => {
-                let frame = self.frame_number();
-                self.session.call(|c| c.locals(frame)).map(|all| said(text::locals(&all)))
-            }
-            Command::Args => self.args(),
+            Command::Lines(range) => self.lines(range),
+            Command::Locals(pattern) => self.variables(Scope::Local, false, &pattern),
+            Command::Args(pattern) => self.variables(Scope::Local, true, &pattern),
+            Command::Globals(pattern) => self.variables(Scope::Global, false, &pattern),
+            Command::Whatis(expression) => self.told("whatis", &expression),
+            Command::Pretty(expression) => self.told("pp", &expression),
+            Command::Inspect(expression) => self.told("inspect", &expression),
+            Command::Set(setting) => Ok(self.set(setting)),
             Command::Frame(choice) => self.select(choice),
             Command::Info(InfoTopic::Functions, pattern) => self.functions(&pattern),
             Command::Info(InfoTopic::Sources, pattern) => self.source_files(&pattern),
+            Command::Info(InfoTopic::Source, _) => self.source_file(),
             Command::Info(InfoTopic::Line, place) => self.line(&place),
             Command::Info(InfoTopic::Threads, _) => self.threads(),
             Command::Info(InfoTopic::Marks, _) => self.bookmarks(),
@@ -141,7 +175,12 @@ impl Debugger {
     pub(super) fn moved(&mut self, go: impl FnOnce(&mut Session) -> Result<Stop, SessionError>) -> Result<Outcome, SessionError> {
         let before = self.here.time;
         let temporary: Vec<u32> = self.session.temporary();
+        let commands = self.session.commands();
         let stop = go(&mut self.session)?;
+        if matches!(stop.reason, StopReason::Breakpoint | StopReason::Watchpoint) {
+            let hit = commands.into_iter().filter(|c| stop.breakpoints.contains(&c.0));
+            self.script.due = hit.flat_map(|c| c.1).collect();
+        }
         let thread = stop.location.as_ref().map(|l| l.thread);
         let switched = thread.is_some() && thread != self.thread;
         let mut text = text::stop(&stop, switched, &mut self.sources);
@@ -199,7 +238,7 @@ impl Debugger {
         Ok(said(text))
     }
 
-    fn failed(&self, error: SessionError) -> Outcome {
+    pub(super) fn failed(&self, error: SessionError) -> Outcome {
         match error {
             SessionError::Refused(f) if f.code == FailureCode::Interrupted => {
                 refused(json::code(f.code), format!("interrupted; still at time {}", self.session.time()))

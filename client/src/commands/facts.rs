@@ -31,7 +31,13 @@ pub(super) fn breakpoints(all: &[BreakpointInfo], sources: &Sources) -> String {
         } else {
             format!("   ({})", facts.join(", "))
         };
-        format!("{:>4}  {}{condition}{facts}\n", b.id, text::place(&b.place, sources))
+        let action = b.action.as_ref().map(|a| format!(" print {a}")).unwrap_or_default();
+        let commands: String = b.commands.iter().map(|c| format!("        {c}\n")).collect();
+        format!(
+            "{:>4}  {}{condition}{action}{facts}\n{commands}",
+            b.id,
+            text::place(&b.place, sources)
+        )
     };
     all.iter().map(row).collect()
 }
@@ -106,12 +112,14 @@ mod tests {
             BreakpointInfo {
                 id: 12,
                 note: Some("no such function yet".into()),
+                action: Some("a, b".into()),
+                commands: vec!["bt".into(), "c".into()],
                 ..BreakpointInfo::new(function)
             },
         ];
         assert_eq!(
             breakpoints(&all, &sources),
-            "   1  at x.py:3 if x > 2   (disabled, hit 3 times, passes the next 2 over)\n  12  at each entry of f   (no such function yet)\n"
+            "   1  at x.py:3 if x > 2   (disabled, hit 3 times, passes the next 2 over)\n  12  at each entry of f print a, b   (no such function yet)\n        bt\n        c\n"
         );
         assert_eq!(breakpoints(&[], &sources), "no breakpoints\n");
         let c = CheckpointInfo {

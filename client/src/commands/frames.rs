@@ -90,15 +90,4 @@ impl Debugger {
             .filter(|_| wanted == 0 && thread.is_none());
         Ok(said(text::frame(wanted, frame, kind, &mut self.sources)))
     }
-
-    pub(super) fn args(&mut self) -> Result<Outcome, SessionError> {
-        let frame = self.frame_number();
-        let mut all = self.session.call(|c| c.locals(frame))?;
-        all.retain(|v| v.argument);
-        Ok(if all.is_empty() {
-            said("no parameters\n".into())
-        } else {
-            said(text::locals(&all))
-        })
-    }
 }

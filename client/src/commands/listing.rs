@@ -12,11 +12,14 @@ pub(super) fn list(debugger: &mut Debugger, range: ListRange) -> Outcome {
     let here = debugger.here.location.clone();
     let selected = selected(debugger);
     let current = selected.as_ref().map(|l| l.0.clone());
-    let around = |line: u32| (line.saturating_sub(BEFORE).max(1), line.saturating_add(AFTER));
     let (file, lines) = match range {
         ListRange::Here => (None, selected.as_ref().map(|l| around(l.1))),
         ListRange::Around(file, line) => (file, Some(around(line))),
-        ListRange::Lines(first, last) => (None, Some((first, last))),
+        ListRange::Lines(file, first, last) => (file, Some((first, last))),
+        ListRange::Function(name) => match function(debugger, &name) {
+            Some((file, line)) => (Some(file), Some(around(line))),
+            None => return refused(Refusal::UNKNOWN, format!("no function {name} ran in this recording")),
+        },
     };
     let Some((first, last)) = lines else {
         return refused(Refusal::SOURCE, "no source line is stood at".into());
@@ -36,6 +39,19 @@ pub(super) fn list(debugger: &mut Debugger, range: ListRange) -> Outcome {
     }
 }
 
+/// The lines shown with one.
+pub(super) fn around(line: u32) -> (u32, u32) {
+    (line.saturating_sub(BEFORE).max(1), line.saturating_add(AFTER))
+}
+
+/// Where a function begins, known by its plain or qualified name.
+fn function(debugger: &mut Debugger, name: &str) -> Option<(String, u32)> {
+    let all = debugger.session.call(|c| c.sources()).unwrap_or_default();
+    let is_it = |f: &&(String, u32)| f.0 == name || f.0.rsplit('.').next() == Some(name);
+    all.iter()
+        .find_map(|file| Some((file.file.clone(), file.functions.iter().find(is_it)?.1)))
+}
+
 /// File and line of the frame selected.
 fn selected(debugger: &mut Debugger) -> Option<(String, u32)> {
     let (n, thread) = (debugger.selected, debugger.looked_at);
@@ -49,7 +65,7 @@ fn selected(debugger: &mut Debugger) -> Option<(String, u32)> {
 }
 
 /// The file a user names by the end of its path: the one stood in, one that lies there, one the program ran.
-fn full_name(debugger: &mut Debugger, suffix: &str, current: Option<&str>) -> Option<String> {
+pub(super) fn full_name(debugger: &mut Debugger, suffix: &str, current: Option<&str>) -> Option<String> {
     if let Some(current) = current.filter(|c| ends_in(c, suffix)) {
         return Some(current.to_owned());
     }

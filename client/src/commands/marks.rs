@@ -20,7 +20,7 @@ impl Debugger {
     ) -> Result<Outcome, SessionError> {
         let odd = grammar::odd(&place);
         let here = self.here.location.as_ref().map(|l| l.file.clone());
-        let info = self.session.break_(place, condition, temporary, here.as_deref())?;
+        let info = self.session.set(here.as_deref(), |c| c.break_(place, condition, temporary))?;
         let kind = if info.temporary { "Temporary breakpoint" } else { "Breakpoint" };
         let condition = info.condition.map(|c| format!(" if {c}")).unwrap_or_default();
         let mut text = format!("{kind} {} {}{condition}\n", info.id, text::place(&info.place, &self.sources));
@@ -68,6 +68,18 @@ impl Debugger {
         if more {
             text.push_str(&format!("note: there are more; these are the first {}\n", values.len()));
         }
+        Ok(said(text))
+    }
+
+    pub(super) fn set_action(&mut self, place: BreakpointPlace, expression: String) -> Result<Outcome, SessionError> {
+        let here = self.here.location.as_ref().map(|l| l.file.clone());
+        let info = self.session.set(here.as_deref(), |c| c.action(place, None, expression.clone()))?;
+        let mut text = format!(
+            "Action {} {} print {expression}\n",
+            info.id,
+            text::place(&info.place, &self.sources)
+        );
+        text.extend(info.note.map(|note| format!("note: {note}\n")));
         Ok(said(text))
     }
 

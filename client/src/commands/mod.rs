@@ -5,6 +5,7 @@
 //! * [`Debugger`]: carries commands out on a session.
 //! * [`Outcome`]: what came of one.
 
+mod annotated;
 mod debugger;
 mod facts;
 mod frames;
@@ -14,6 +15,8 @@ mod lookup;
 mod marks;
 pub mod names;
 mod outcome;
+mod scripting;
+mod values;
 
 pub use debugger::Debugger;
 pub use grammar::{Command, FrameChoice, InfoTopic, ListRange, parse};

@@ -1,6 +1,6 @@
 //! What came of a command.
 
-use rdb_protocol::client::Stop;
+use rdb_protocol::client::{Stop, StopReason};
 use rdb_protocol::{Frame, Time};
 
 /// The result of one command.
@@ -48,6 +48,14 @@ impl Refusal {
     pub const GONE: &'static str = "daemon_gone";
     /// A source file that cannot be shown.
     pub const SOURCE: &'static str = "source";
+
+    /// Whether it says where the history ends: an answer like any other.
+    #[must_use]
+    pub fn is_negative(&self) -> bool {
+        [StopReason::HistoryBegin, StopReason::HistoryEnd]
+            .iter()
+            .any(|r| r.name() == self.code)
+    }
 
     /// Whether it is a fault of ours rather than an answer.
     #[must_use]

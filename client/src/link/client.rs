@@ -7,7 +7,7 @@ use rdb_protocol::client::{
     Bookmark, BreakpointInfo, Call, Change, CheckpointInfo, Failure, FromDaemon, Hello, MAGIC, Notification, OutputLine, Past, Reply,
     Request, Stop, Target, TraceInfo, VERSION, Value, Watch, Welcome,
 };
-use rdb_protocol::{BreakpointPlace, Direction, Frame, FrameNumber, SourceFile, Thread, Time, Variable};
+use rdb_protocol::{BreakpointPlace, Direction, Frame, FrameNumber, Limits, Location, Scope, SourceFile, Thread, Time, Variable};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -166,12 +166,62 @@ impl Client {
     /// # Errors
     /// [`CallError`].
     pub fn break_(&mut self, place: BreakpointPlace, condition: Option<String>, temporary: bool) -> Result<BreakpointInfo, CallError> {
-        match self.call(Call::Break {
+        self.set(Call::Break {
             place,
             condition,
             temporary,
-        })? {
+            action: None,
+        })
+    }
+
+    /// Sets an action: `expression` is evaluated wherever a move comes to `place`, which does not stop it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn action(&mut self, place: BreakpointPlace, condition: Option<String>, expression: String) -> Result<BreakpointInfo, CallError> {
+        self.set(Call::Break {
+            place,
+            condition,
+            temporary: false,
+            action: Some(expression),
+        })
+    }
+
+    /// Files in which no step is to end, by patterns.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn skip(&mut self, patterns: &[String]) -> Result<(), CallError> {
+        self.done(Call::Skip {
+            patterns: patterns.to_vec(),
+        })
+    }
+
+    /// The stop points between two times, at most `limit` of them, nearest to `to`.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn passed(&mut self, from: Time, to: Time, limit: u32) -> Result<Vec<(Time, Location)>, CallError> {
+        match self.call(Call::Passed { from, to, limit })? {
+            Reply::Passed(all) => Ok(all),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    fn set(&mut self, call: Call) -> Result<BreakpointInfo, CallError> {
+        match self.call(call)? {
             Reply::Breakpoints(mut new) if new.len() == 1 => new.pop().ok_or(CallError::Mismatch),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// Adds the breakpoints saved with the trace, and saves them all at each change from now on.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn keep_breakpoints(&mut self) -> Result<Vec<BreakpointInfo>, CallError> {
+        match self.call(Call::KeepBreakpoints)? {
+            Reply::Breakpoints(all) => Ok(all),
             _ => Err(CallError::Mismatch),
         }
     }
@@ -279,12 +329,12 @@ impl Client {
         }
     }
 
-    /// The local variables of a frame.
+    /// Variables of a frame, or of its module.
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn locals(&mut self, frame: FrameNumber) -> Result<Vec<Variable>, CallError> {
-        match self.call(Call::Locals { frame })? {
+    pub fn variables(&mut self, frame: FrameNumber, scope: Scope, limits: Limits) -> Result<Vec<Variable>, CallError> {
+        match self.call(Call::Locals { frame, scope, limits })? {
             Reply::Locals(variables) => Ok(variables),
             _ => Err(CallError::Mismatch),
         }

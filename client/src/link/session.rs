@@ -29,6 +29,10 @@ pub struct Session {
     client: Option<Client>,
     time: Time,
     breakpoints: BTreeMap<u32, BreakpointInfo>,
+    /// They are saved with the trace.
+    keeping: bool,
+    /// Where no step ends.
+    skip: Vec<String>,
 }
 
 impl Session {
@@ -45,6 +49,8 @@ impl Session {
             client: None,
             time: Time::BEGIN,
             breakpoints: BTreeMap::new(),
+            keeping: false,
+            skip: Vec::new(),
         };
         let mut client = session.launcher.connect(&session.interrupter)?;
         client.show_progress(progress);
@@ -109,18 +115,33 @@ impl Session {
         Ok(stop)
     }
 
-    /// Sets a breakpoint. `here` is the file stood in, for a line without a file.
+    /// Goes on with the breakpoints saved with the trace, and saves them at each change.
     ///
     /// # Errors
     /// [`SessionError`].
-    pub fn break_(
+    pub fn keep_breakpoints(&mut self) -> Result<&BTreeMap<u32, BreakpointInfo>, SessionError> {
+        let all = self.call(Client::keep_breakpoints)?;
+        self.keeping = true;
+        self.breakpoints = all.into_iter().map(|b| (b.id, b)).collect();
+        Ok(&self.breakpoints)
+    }
+
+    /// A breakpoint, as it was set and changed from here.
+    #[must_use]
+    pub fn breakpoint(&self, id: u32) -> Option<&BreakpointInfo> {
+        self.breakpoints.get(&id)
+    }
+
+    /// Sets a breakpoint, with the request given. `here` is the file stood in, for a line without a file.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn set(
         &mut self,
-        place: BreakpointPlace,
-        condition: Option<String>,
-        temporary: bool,
         here: Option<&str>,
+        request: impl FnOnce(&mut Client) -> Result<BreakpointInfo, CallError>,
     ) -> Result<BreakpointInfo, SessionError> {
-        let info = self.call(|c| c.break_(place, condition, temporary))?;
+        let info = self.call(request)?;
         let mut kept = info.clone();
         if let (BreakpointPlace::Line { file, .. }, Some(here)) = (&mut kept.place, here)
             && file.is_empty()
@@ -141,10 +162,39 @@ impl Session {
         Ok(info)
     }
 
+    /// Where no step ends: patterns of files and modules.
+    #[must_use]
+    pub fn skipped(&self) -> &[String] {
+        &self.skip
+    }
+
+    /// Replaces the patterns of files and modules where no step is to end.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn skip(&mut self, patterns: Vec<String>) -> Result<(), SessionError> {
+        self.call(|c| c.skip(&patterns))?;
+        self.skip = patterns;
+        Ok(())
+    }
+
     /// The breakpoints that are deleted when they stop a move.
     #[must_use]
     pub fn temporary(&self) -> Vec<u32> {
         self.breakpoints.values().filter(|b| b.temporary).map(|b| b.id).collect()
+    }
+
+    /// The breakpoint set last, of those that are left.
+    #[must_use]
+    pub fn last_breakpoint(&self) -> Option<u32> {
+        self.breakpoints.keys().next_back().copied()
+    }
+
+    /// The breakpoints that have commands, with these.
+    #[must_use]
+    pub fn commands(&self) -> Vec<(u32, Vec<String>)> {
+        let having = self.breakpoints.values().filter(|b| !b.commands.is_empty());
+        having.map(|b| (b.id, b.commands.clone())).collect()
     }
 
     /// Changes one breakpoint, or all.
@@ -158,6 +208,7 @@ impl Session {
                 Change::Condition(condition) => kept.condition.clone_from(condition),
                 Change::Ignore(count) => kept.ignore = *count,
                 Change::Enabled(enabled) => kept.enabled = *enabled,
+                Change::Commands(commands) => kept.commands.clone_from(commands),
             }
         }
         Ok(())
@@ -191,10 +242,18 @@ impl Session {
 
     fn put_back(&self, client: &mut Client) -> Result<(), CallError> {
         let stop = client.open(&self.trace)?;
-        for (wanted, kept) in &self.breakpoints {
+        let saved: Vec<u32> = match self.keeping {
+            true => client.keep_breakpoints()?.iter().map(|b| b.id).collect(),
+            false => Vec::new(),
+        };
+        for (wanted, kept) in self.breakpoints.iter().filter(|b| !saved.contains(b.0)) {
             // A new daemon counts from 1: the numbers of deleted breakpoints are used up again.
             loop {
-                let new = client.break_(kept.place.clone(), kept.condition.clone(), kept.temporary)?.id;
+                let (place, condition) = (kept.place.clone(), kept.condition.clone());
+                let new = match &kept.action {
+                    Some(action) => client.action(place, condition, action.clone())?.id,
+                    None => client.break_(place, condition, kept.temporary)?.id,
+                };
                 if new >= *wanted {
                     break;
                 }
@@ -203,10 +262,16 @@ impl Session {
             if !kept.enabled {
                 client.change(Some(*wanted), Change::Enabled(false))?;
             }
+            if !kept.commands.is_empty() {
+                client.change(Some(*wanted), Change::Commands(kept.commands.clone()))?;
+            }
             // Hits passed over since are passed over again.
             if kept.ignore > 0 {
                 client.change(Some(*wanted), Change::Ignore(kept.ignore))?;
             }
+        }
+        if !self.skip.is_empty() {
+            client.skip(&self.skip)?;
         }
         if stop.time != self.time {
             client.go(Target::Time(self.time))?;

@@ -127,6 +127,7 @@ mod tests {
         Places {
             data: dir.join("data"),
             socket: PathBuf::new(),
+            config: PathBuf::new(),
         }
     }
 

@@ -39,8 +39,20 @@ pub(super) fn complete(before: &str, places: impl FnOnce() -> Vec<String>) -> (u
     let all: Vec<String> = match (first.next().map(|w| names::find(w).map(|n| n.name)), first.next()) {
         (None, _) => commands(),
         (Some(Some("help")), None) => commands(),
-        (Some(Some("break" | "list")), None) => places(),
-        (Some(Some("info")), None) => ["breakpoints", "checkpoints", "trace"].map(str::to_owned).to_vec(),
+        (Some(Some("action" | "break" | "lines" | "list" | "tbreak" | "until")), None) => places(),
+        (Some(Some("info")), None) => [
+            "breakpoints",
+            "checkpoints",
+            "functions",
+            "line",
+            "marks",
+            "source",
+            "sources",
+            "threads",
+            "trace",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
         (Some(Some("go")), None) => ["start", "end"].map(str::to_owned).to_vec(),
         _ => Vec::new(),
     };

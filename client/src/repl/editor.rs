@@ -71,7 +71,8 @@ pub(super) fn run(mut prompt: Prompt, history: &Path, watch: impl FnOnce() -> Re
                     break;
                 }
             }
-            Err(ReadlineError::Interrupted | ReadlineError::Signal(_)) => {}
+            Err(ReadlineError::Interrupted) => prompt.borrow_mut().debugger().cancel_commands(),
+            Err(ReadlineError::Signal(_)) => {}
             Err(ReadlineError::Eof) => break,
             Err(e) => return Err(broken(e)),
         }

@@ -14,7 +14,8 @@ pub use prompt::Prompt;
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::PathBuf;
 use std::thread;
 
 /// Runs the subcommand; the exit status.
@@ -27,6 +28,20 @@ pub fn run(places: &Places, args: &ReplayArgs) -> Result<u8, Fault> {
     let interactive = io::stdin().is_terminal();
     let interrupter = session.interrupter();
     let mut prompt = Prompt::new(Debugger::new(session, here, Colour::of_stdout())?);
+    if !args.no_breakpoints {
+        let said = prompt.debugger().keep_breakpoints()?;
+        io::stdout().lock().write_all(said.as_bytes())?;
+    }
+    let own = Some(places.rc()).filter(|rc| !args.no_rc && rc.exists());
+    let local = args.local_rc.then(|| PathBuf::from(".rdbrc"));
+    for file in own.into_iter().chain(local) {
+        // As it is, with the spaces it may have: not through a line.
+        let outcome = prompt.debugger().execute_file(&file);
+        io::stdout().lock().write_all(outcome.text.as_bytes())?;
+        if let Some(refusal) = outcome.error {
+            writeln!(io::stderr().lock(), "{}", refusal.text)?;
+        }
+    }
     if interactive {
         editor::run(prompt, &places.history(), || watch_interrupts(interrupter, true))?;
     } else {

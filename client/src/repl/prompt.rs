@@ -21,6 +21,9 @@ impl Prompt {
     /// The text of the prompt.
     #[must_use]
     pub fn text(&self) -> String {
+        if self.debugger.is_collecting() {
+            return "> ".into();
+        }
         format!("({})$ ", self.debugger.session().time())
     }
 
@@ -35,7 +38,7 @@ impl Prompt {
     /// [`Fault`] from writing.
     pub fn line(&mut self, line: &str, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Fault> {
         let line = line.trim();
-        let command = if line.is_empty() {
+        let command = if line.is_empty() && !self.debugger.is_collecting() {
             self.last.clone().unwrap_or_default()
         } else {
             line.to_owned()

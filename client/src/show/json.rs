@@ -1,7 +1,7 @@
 //! Results as JSON: one object a command, one a line.
 
 use crate::commands::Outcome;
-use rdb_protocol::client::{FailureCode, Stop, ValueChange};
+use rdb_protocol::client::{FailureCode, Printed, Stop, ValueChange};
 use rdb_protocol::{Frame, StopKind};
 use serde::Serialize;
 
@@ -32,6 +32,8 @@ struct JsonStop<'a> {
     changes: &'a [ValueChange],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     notes: &'a [String],
+    #[serde(skip_serializing_if = "<[Printed]>::is_empty")]
+    printed: &'a [Printed],
 }
 
 #[derive(Debug, Serialize)]
@@ -81,6 +83,7 @@ fn stop(stop: &Stop) -> JsonStop<'_> {
         value: stop.value.as_deref(),
         changes: &stop.changes,
         notes: &stop.notes,
+        printed: &stop.printed,
     }
 }
 
@@ -143,6 +146,7 @@ mod tests {
             value: None,
             changes: Vec::new(),
             notes: vec![],
+            printed: vec![],
         };
         let outcome = Outcome {
             time: Time(3),

@@ -33,7 +33,8 @@ impl Progress {
         }
         let bar = self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("({human_pos} of {human_len}) {wide_bar} {percent}%, Ctrl-C to stop");
+            let style =
+                ProgressStyle::with_template("({human_pos} of {human_len}, {per_sec}, {eta} left) {wide_bar} {percent}%, Ctrl-C to stop");
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
         bar.set_length(total);

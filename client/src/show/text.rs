@@ -1,7 +1,7 @@
 //! Results as text.
 
 use super::source::Sources;
-use rdb_protocol::client::{Stop, StopReason};
+use rdb_protocol::client::{Printed, Stop, StopReason};
 use rdb_protocol::{BreakpointPlace, Direction, Frame, Location, StopKind, Variable};
 
 /// Characters of a local variable's value.
@@ -19,7 +19,8 @@ pub fn marker(kind: StopKind) -> &'static str {
 
 /// A stop: why, a banner when the thread `switched`, where, the source line.
 pub fn stop(stop: &Stop, switched: bool, sources: &mut Sources) -> String {
-    let mut text = reason(stop);
+    let mut text = printed(stop);
+    text.push_str(&reason(stop));
     let Some(at) = &stop.location else {
         return text + "no source line is stood at here\n";
     };
@@ -36,6 +37,21 @@ pub fn stop(stop: &Stop, switched: bool, sources: &mut Sources) -> String {
         text.push_str(&format!("note: {note}\n"));
     }
     text
+}
+
+/// What actions came to, with their times.
+#[must_use]
+pub fn printed(stop: &Stop) -> String {
+    stop.printed.iter().map(one_printed).collect()
+}
+
+fn one_printed(printed: &Printed) -> String {
+    let sign = if printed.ok { "" } else { "error: " };
+    format!(
+        "{:>10}  {sign}{}\n",
+        printed.time,
+        cut(printed.text.trim_end()).replace('\n', "\n            ")
+    )
 }
 
 /// One frame of the stack: its number, where, the source line.
@@ -124,21 +140,24 @@ pub fn backtrace(frames: &[Frame], more: bool, innermost: Option<StopKind>, sour
     text
 }
 
-/// Variables, one a line; long values are cut.
+/// Variables, one a line; values longer than `size` are cut.
 #[must_use]
-pub fn locals(all: &[Variable]) -> String {
-    if all.is_empty() {
-        return "no local variables\n".into();
-    }
-    all.iter().map(|v| format!("{} = {}\n", v.name, cut(&v.value))).collect()
+pub fn variables(all: &[Variable], size: usize) -> String {
+    all.iter()
+        .map(|v| format!("{} = {}\n", v.name, shortened(&v.value, size)))
+        .collect()
 }
 
 /// A value, cut to a readable length.
 #[must_use]
 pub fn cut(value: &str) -> String {
-    match value.char_indices().nth(VALUE) {
+    shortened(value, VALUE)
+}
+
+fn shortened(value: &str, size: usize) -> String {
+    match value.char_indices().nth(size) {
         None => value.to_owned(),
-        Some(_) => value.chars().take(VALUE - 3).chain("...".chars()).collect(),
+        Some(_) => value.chars().take(size.saturating_sub(3)).chain("...".chars()).collect(),
     }
 }
 
@@ -152,6 +171,10 @@ pub fn place(place: &BreakpointPlace, sources: &Sources) -> String {
         BreakpointPlace::Return { name } => format!("at each return from {name}"),
         BreakpointPlace::Output { pattern } => format!("at output that matches {pattern}"),
         BreakpointPlace::Value { expression, .. } => format!("at each change of {expression}"),
+        BreakpointPlace::Raise { class: Some(class) } => format!("where {class} is raised"),
+        BreakpointPlace::Raise { class: None } => "where an exception is raised".into(),
+        BreakpointPlace::Uncaught => "where an exception is raised that nothing catches".into(),
+        BreakpointPlace::Outside { files } => format!("outside {} files", files.len()),
         BreakpointPlace::Times { times } => format!("at {} times", times.len()),
         BreakpointPlace::Switch { .. } => "at switches of threads".into(),
     }
@@ -197,6 +220,7 @@ mod tests {
             value: None,
             changes: Vec::new(),
             notes: vec![],
+            printed: vec![],
         }
     }
 
@@ -270,13 +294,13 @@ mod tests {
             value: "é".repeat(141),
             argument: false,
         };
-        assert_eq!(locals(&[long]), format!("v = {}...\n", "é".repeat(137)));
+        assert_eq!(variables(&[long], 140), format!("v = {}...\n", "é".repeat(137)));
         let full = Variable {
             name: "v".into(),
             value: "é".repeat(140),
             argument: false,
         };
-        assert_eq!(locals(&[full]), format!("v = {}\n", "é".repeat(140)));
+        assert_eq!(variables(&[full], 140), format!("v = {}\n", "é".repeat(140)));
         let lines = s.lines("x.py", 2, 9).unwrap();
         assert_eq!(
             listing(&lines, 2, Some((4, StopKind::Line))),

@@ -160,6 +160,7 @@ impl Connection<'_> {
                         Change::Condition(c) => b.condition.clone_from(c),
                         Change::Ignore(n) => b.ignore = *n,
                         Change::Enabled(e) => b.enabled = *e,
+                        Change::Commands(c) => b.commands.clone_from(c),
                     }
                 }
                 Reply::Done
@@ -189,6 +190,7 @@ impl Connection<'_> {
                 place,
                 condition,
                 temporary,
+                action,
             } => {
                 let place = match place {
                     BreakpointPlace::Line { file, line } if file.is_empty() => BreakpointPlace::Line { file: "x.py".into(), line },
@@ -198,6 +200,7 @@ impl Connection<'_> {
                     id: self.next,
                     condition,
                     temporary,
+                    action,
                     ..BreakpointInfo::new(place)
                 };
                 self.next += 1;
@@ -218,8 +221,11 @@ impl Connection<'_> {
             }
             Call::Threads => Reply::Threads(Vec::new()),
             Call::Output { .. } => Reply::Output(Vec::new()),
+            Call::Watch { .. } | Call::Last(_) | Call::History { .. } => return invalid("nothing changes"),
             Call::Switch { .. } => return invalid("one thread"),
-            Call::Breakpoints => Reply::Breakpoints(self.breakpoints.clone()),
+            Call::Skip { .. } => Reply::Done,
+            Call::Passed { .. } => Reply::Passed(vec![]),
+            Call::Breakpoints | Call::KeepBreakpoints => Reply::Breakpoints(self.breakpoints.clone()),
             Call::Evaluate { source, .. } if source == "raise" => Reply::Evaluated(Value {
                 ok: false,
                 text: "ValueError: no".into(),
@@ -290,7 +296,9 @@ impl Connection<'_> {
             breakpoints: self.hits(),
             direction: self.direction,
             value: None,
+            changes: vec![],
             notes: vec![],
+            printed: vec![],
         }
     }
 

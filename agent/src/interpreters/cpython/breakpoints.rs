@@ -41,6 +41,14 @@ pub(super) fn marks(breakpoints: &[Breakpoint], code: &Code) -> Vec<(usize, Mark
                 };
                 all.extend(leaving.map(|i| (i, mark)));
             }
+            BreakpointPlace::Outside { files } if !files.contains(&code.file) => {
+                let stops = (0..code.units.len()).filter(|&i| code.units[i].starts_line() || code.units[i].leaves);
+                let mark = Mark {
+                    id: breakpoint.id,
+                    asks: Asks::All,
+                };
+                all.extend(stops.map(|i| (i, mark)));
+            }
             _ => {}
         }
     }

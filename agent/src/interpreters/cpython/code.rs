@@ -25,6 +25,8 @@ pub(super) struct Code {
     pub(super) marks: Vec<(usize, Mark)>,
     /// An activation of it is followed: its own stop points ask.
     pub(super) followed: Option<Passing>,
+    /// Its own stop points are noted, for the exceptions it raises.
+    pub(super) tracked: bool,
 }
 
 /// The instructions of a code object, and their tables.
@@ -58,6 +60,8 @@ pub(super) enum Asks {
     Entry,
     /// The return that it is.
     Return,
+    /// All stop points of the code.
+    All,
 }
 
 impl Code {
@@ -78,6 +82,7 @@ impl Code {
             units,
             marks: Vec::new(),
             followed: None,
+            tracked: false,
         }
     }
 

@@ -18,8 +18,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
-use rdb_protocol::Variable;
 pub use rdb_protocol::replay::Object;
+use rdb_protocol::{Limits, Scope, Variable};
 
 /// In evaluated code: the dictionary of the frame's global names itself, where the code is given a copy.
 const GLOBALS: &str = "__rdb_globals";
@@ -41,22 +41,51 @@ const PLAIN_TYPES: [&str; 6] = [
 const PLAIN_VALUES: [&str; 3] = ["_Py_NoneStruct", "_Py_EllipsisObject", "_Py_NotImplementedStruct"];
 
 /// Lists a namespace: names, whether they are parameters, and reprs, separated by bytes that no repr contains unescaped. Names starting
-/// with `.` are the compiler's.
+/// with `.` are the compiler's. The plain containers are shown within limits, and as their own repr would show them; what else there is
+/// shows itself.
 const LIST: &str = "
+brackets = {list: '[]', tuple: '()', set: '{}', frozenset: '{}', dict: '{}'}
+outer = []
+def show(v, depth):
+    t = type(v)
+    w = brackets.get(t)
+    if w is None or not v:
+        return repr(v)
+    if depth == 0 or any(v is o for o in outer):
+        text = w[0] + '...' + w[1]
+    else:
+        outer.append(v)
+        parts, length = [], 0
+        for k in v:
+            if len(parts) == elements:
+                parts.append('... %d more' % (len(v) - elements))
+                break
+            if length > size:
+                parts.append('...')
+                break
+            part = show(k, depth - 1)
+            if t is dict:
+                part += ': ' + show(v[k], depth - 1)
+            parts.append(part)
+            length += len(part)
+        outer.pop()
+        text = w[0] + ', '.join(parts) + (',' if t is tuple and len(v) == 1 else '') + w[1]
+    return 'frozenset(' + text + ')' if t is frozenset else text
 r = []
 c = f.f_code
 a = c.co_varnames[:c.co_argcount + c.co_kwonlyargcount + (c.co_flags >> 2 & 1) + (c.co_flags >> 3 & 1)]
 for k in list(d):
-    k = str(k)
-    if k.startswith('.'):
+    n = str(k)
+    if n.startswith('.'):
         continue
     try:
-        v = repr(d[k])
+        v = show(d[k], depth)
     except BaseException as e:
         v = '<' + type(e).__name__ + ' in repr>'
-    if len(v) > 4000:
-        v = v[:4000] + '...'
-    r.append(k + '\\x1f' + '01'[k in a] + v)
+        outer.clear()
+    if len(v) > size:
+        v = v[:size] + '...'
+    r.append(n + '\\x1f' + '01'[n in a] + v)
 r = '\\x1e'.join(r)
 ";
 
@@ -344,17 +373,23 @@ pub fn evaluate(
     Ok(Outcome::Value { text, object, same })
 }
 
-/// The local variables of a frame.
+/// The variables of a frame.
 ///
 /// # Errors
 /// Why they could not be had.
-pub fn locals(stops: &mut Stops, frame: Place) -> Result<Vec<Variable>, String> {
-    let source = CString::new(LIST).map_err(|e| e.to_string())?;
+pub fn variables(stops: &mut Stops, frame: Place, scope: Scope, limits: Limits) -> Result<Vec<Variable>, String> {
+    let Limits { depth, elements, size } = limits;
+    let source = format!("depth, elements, size = {depth}, {elements}, {size}\n{LIST}");
+    let source = CString::new(source).map_err(|e| e.to_string())?;
     let py = prepare(stops)?;
     let frame = py.frame(frame)?;
-    let (_, locals) = py.namespace(frame)?;
+    let (globals, locals) = py.namespace(frame)?;
+    let listed = match scope {
+        Scope::Local => locals,
+        Scope::Global => globals,
+    };
     let names = py.call("PyDict_New", &[])?;
-    py.call("PyDict_SetItemString", &[names, c"d".as_ptr() as u64, locals])?;
+    py.call("PyDict_SetItemString", &[names, c"d".as_ptr() as u64, listed])?;
     py.call("PyDict_SetItemString", &[names, c"f".as_ptr() as u64, frame])?;
     let builtins = py.call("PyImport_AddModule", &[c"builtins".as_ptr() as u64])?;
     py.call("PyDict_SetItemString", &[names, c"__builtins__".as_ptr() as u64, builtins])?;

@@ -6,7 +6,7 @@
 //! and keeps its address over its yields.
 
 use super::code::Code;
-use super::stops::{Stop, Stops, mark_of};
+use super::stops::{Stop, Stops};
 use crate::memory::get;
 use rdb_protocol::StopKind;
 use rdb_protocol::replay::{Follow, Passing};
@@ -39,9 +39,7 @@ impl Stops {
             let followed = self.follows(address);
             let Some(code) = self.codes.get_mut(&address) else { continue };
             code.followed = followed;
-            for unit in 0..code.units.len() {
-                self.stubs.set_mark(code.body.start + 2 * unit as u64, mark_of(code, unit));
-            }
+            self.mark_units(address);
         }
         self.mark_late();
     }

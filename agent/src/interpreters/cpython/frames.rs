@@ -120,8 +120,12 @@ impl Stops {
     /// The `PyThreadState` that stands at the stop point.
     #[must_use]
     pub fn thread_state(&self) -> Option<u64> {
-        let stop = self.stop?;
-        self.thread_states().into_iter().find(|&t| self.innermost(t) == stop.frame)
+        self.thread_executing(self.stop?.frame)
+    }
+
+    /// The `PyThreadState` whose innermost frame this is.
+    pub(super) fn thread_executing(&self, frame: u64) -> Option<u64> {
+        self.thread_states().into_iter().find(|&t| self.innermost(t) == frame)
     }
 
     fn thread_states(&self) -> Vec<u64> {

@@ -37,6 +37,11 @@ pub struct Layout {
     pub thread_size: u64,
     pub thread_next: u64,
     pub thread_interpreter: u64,
+    /// `current_exception`; before 3.12 `curexc_type`.
+    pub thread_exception: u64,
+    /// `curexc_traceback`; from 3.12 on an exception that is pending holds its traceback itself.
+    pub thread_traceback: Option<u64>,
+    pub heap_qualname: u64,
     pub interpreter_next: u64,
     pub interpreter_threads: u64,
     pub runtime_interpreters: u64,
@@ -82,6 +87,7 @@ pub struct Opcodes {
     pub jump_backward: u8,
     pub return_value: u8,
     pub yield_value: u8,
+    pub raise_varargs: u8,
     pub reraise: u8,
     pub end_async_for: u8,
     pub end_for: Option<u8>,

@@ -34,6 +34,7 @@ mod lines;
 mod locate;
 mod objects;
 pub mod observe;
+mod raises;
 mod result;
 mod rules;
 mod sources;

@@ -2,6 +2,7 @@
 
 use super::layout::Layout;
 use crate::memory::{copy_out, get};
+use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -70,6 +71,53 @@ pub(super) fn is_instance(object: u64, type_variable: u64) -> bool {
         kind = get(kind + TP_BASE);
     }
     false
+}
+
+/// The dotted name of a class, then those of the classes it derives from, nearest first and without `object`. Those of builtins
+/// have no module.
+pub(super) fn class_names(layout: &Layout, class: u64) -> Vec<String> {
+    const TP_MRO: u64 = 344;
+    let mut all: Vec<String> = tuple(get(class + TP_MRO)).map(|c| class_name(layout, c)).collect();
+    all.retain(|name| name != "object");
+    if all.is_empty() {
+        all.push(class_name(layout, class));
+    }
+    all
+}
+
+fn class_name(layout: &Layout, class: u64) -> String {
+    const TP_NAME: u64 = 24;
+    const HEAP_TYPE: u64 = 1 << 9;
+    const TP_DICT: u64 = 264;
+    if get::<u64>(class + TP_FLAGS) & HEAP_TYPE == 0 {
+        let name: u64 = get(class + TP_NAME);
+        let bytes: Vec<u8> = (name..name + 256).map(get::<u8>).take_while(|&b| b != 0).collect();
+        return String::from_utf8_lossy(&bytes).into_owned();
+    }
+    let name = text(layout, get(class + layout.heap_qualname));
+    match text(layout, item(layout, get(class + TP_DICT), "__module__")).as_str() {
+        "" | "builtins" => name,
+        module => format!("{module}.{name}"),
+    }
+}
+
+/// What a `dict` with keys that are all strings holds under `key`; 0 where it holds nothing.
+fn item(layout: &Layout, dict: u64, key: &str) -> u64 {
+    const MA_KEYS: u64 = 32;
+    const DK_LOG2_INDEX_BYTES: u64 = 9;
+    const DK_KIND: u64 = 10;
+    const DK_ENTRIES: u64 = 24;
+    const DK_INDICES: u64 = 32;
+    if dict == 0 {
+        return 0;
+    }
+    let keys: u64 = get(dict + MA_KEYS);
+    // Entries of the general kind begin with the hash.
+    let (size, at) = if get::<u8>(keys + DK_KIND) == 0 { (24, 8) } else { (16, 0) };
+    let first = keys + DK_INDICES + (1_u64 << (get::<u8>(keys + DK_LOG2_INDEX_BYTES) & 63)) + at;
+    let mut entries = (0..get::<u64>(keys + DK_ENTRIES).min(LONGEST)).map(|i| first + size * i);
+    let found = entries.find(|&e| get::<u64>(e) != 0 && get::<u64>(e + 8) != 0 && text(layout, get(e)) == key);
+    found.map_or(0, |e| get(e + 8))
 }
 
 /// An `int` of at most 30 bits, that is not negative.

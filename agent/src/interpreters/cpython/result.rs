@@ -1,14 +1,18 @@
 //! What a frame is about to leave behind: the value it returns, the exception that unwinds it.
 
 use super::objects::tuple;
-use super::stops::Stops;
+use super::stops::{Stop, Stops};
 use crate::memory::get;
 use rdb_protocol::StopKind;
 
 impl Stops {
     /// The object, where it lies in the frame or its code. An exception that is pending lies in neither.
     pub(super) fn result_object(&self) -> Option<u64> {
-        let stop = self.stop?;
+        self.result_of(self.stop.as_ref()?)
+    }
+
+    /// The same of another stop point, while its instruction has not been executed.
+    pub(super) fn result_of(&self, stop: &Stop) -> Option<u64> {
         let code = self.codes.get(&stop.code)?;
         let opcodes = &self.located.layout.opcodes;
         let argument = |unit: usize| usize::from(get::<u8>(code.body.start + 2 * unit as u64 + 1));

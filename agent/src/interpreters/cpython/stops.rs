@@ -13,6 +13,7 @@ use super::follow::Following;
 use super::life::Life;
 use super::locate::Located;
 use super::objects::{TP_DEALLOC, ends_with_code, is_instance, small_integer, type_of};
+use super::raises::Noted;
 use super::rules::{LineStart, Unit, line_event};
 use super::sources::Sources;
 use super::stubs::{DEALLOC, Mark, Stubs};
@@ -91,6 +92,7 @@ pub struct Stops {
     pub(super) watched: Vec<Compared>,
     /// They have more words than the stubs can compare.
     pub(super) slowly: bool,
+    pub(super) noted: Option<Noted>,
     /// The hook wants to know of each stop point that is the followed activation's own.
     pub(super) stops_at_own: bool,
     /// The thread that runs, and the one that stood at the last stop point.
@@ -160,6 +162,7 @@ impl Stops {
             life: None,
             watched: Vec::new(),
             slowly: false,
+            noted: None,
             stops_at_own: false,
             running: 0,
             stood: 0,
@@ -367,6 +370,7 @@ impl Stops {
             return onward;
         };
         self.note_entry(frame, code, instruction);
+        self.note_new_frame(frame, code, instruction);
         let mut first_alone = None;
         let events = self.events(op, frame, code, instruction);
         for event in events.into_iter().flatten() {
@@ -395,6 +399,7 @@ impl Stops {
         let stop = Stop { switched_from, ..stop };
         let breakpoints = self.hits(&stop);
         let own = self.note_own(&stop, self.time(), !goal);
+        self.note_passed(&stop, self.time());
         if reached {
             self.rearm(self.limit);
         }
@@ -431,13 +436,17 @@ impl Stops {
     }
 
     fn line_hits(&self, stop: &Stop) -> Vec<u32> {
-        let Some(code) = self
-            .codes
-            .get(&stop.code)
-            .filter(|code| matches!(stop.kind, StopKind::Line | StopKind::Return) && !code.marks.is_empty())
-        else {
+        let Some(code) = self.codes.get(&stop.code).filter(|code| !code.marks.is_empty()) else {
             return Vec::new();
         };
+        // An exception leaves a frame from where no other stop point may be.
+        if matches!(stop.kind, StopKind::Yield | StopKind::Unwind) {
+            let all = code.marks.iter().filter(|m| m.1.asks == Asks::All);
+            let mut ids: Vec<u32> = all.map(|m| m.1.id).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            return ids;
+        }
         // An entry has come straight from the entry RESUME, whatever loops lead here later.
         let entered = self
             .previous(stop.frame, code)
@@ -446,6 +455,7 @@ impl Stops {
             Asks::Line => stop.kind == StopKind::Line,
             Asks::Entry => stop.kind == StopKind::Line && (entered || stop.second_half),
             Asks::Return => stop.kind == StopKind::Return,
+            Asks::All => true,
         });
         let mut ids: Vec<u32> = here.map(|m| m.1.id).collect();
         ids.sort_unstable();
@@ -595,17 +605,24 @@ impl Stops {
         let mut code = Code::read(self.located.layout, address);
         code.marks = breakpoints::marks(&self.breakpoints, &code);
         code.followed = self.follows(address);
-        for unit in 0..code.units.len() {
-            self.stubs.set_mark(code.body.start + 2 * unit as u64, mark_of(&code, unit));
-        }
+        code.tracked = self.tracks(address);
         let inside = code.unit(instruction).is_some();
         self.begin_with(&code);
         self.seen.note(&self.located, &code);
         self.codes.insert(address, code);
+        self.mark_units(address);
         if !inside {
             self.stubs.set_mark(instruction, Mark::Nothing);
         }
         inside.then_some(address)
+    }
+
+    /// Sets the shadow bytes of a code object's units.
+    pub(super) fn mark_units(&mut self, address: u64) {
+        let Some(code) = self.codes.get(&address) else { return };
+        for unit in 0..code.units.len() {
+            self.stubs.set_mark(code.body.start + 2 * unit as u64, mark_of(code, unit));
+        }
     }
 
     /// The code object at `address` is gone.
@@ -653,11 +670,14 @@ impl Stops {
 }
 
 /// The shadow byte of a unit.
-pub(super) fn mark_of(code: &Code, unit: usize) -> Mark {
+fn mark_of(code: &Code, unit: usize) -> Mark {
     let Unit { line, leaves, unwinds, .. } = code.units[unit];
     if let Some(passing) = code.followed
         && (leaves || unit == code.entry || passing == Passing::Any && code.units[unit].starts_line())
     {
+        return Mark::Ask;
+    }
+    if code.tracked && (leaves || unit == code.entry || code.units[unit].starts_line()) {
         return Mark::Ask;
     }
     if unwinds || code.marks.iter().any(|m| m.0 == unit) {

@@ -227,7 +227,9 @@ impl Stops {
         let Some(unit) = code.unit(get(frame + layout.frame_instruction)) else {
             return;
         };
-        if code.body.handler(unit).is_none() {
+        let unhandled = code.body.handler(unit).is_none();
+        self.note_raise(frame, registers[RDI], address, unit);
+        if unhandled {
             let stop = Stop {
                 kind: StopKind::Unwind,
                 frame,

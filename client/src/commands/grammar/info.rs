@@ -13,6 +13,8 @@ pub enum InfoTopic {
     Checkpoints,
     /// A line, or the one stood at.
     Line,
+    /// The source file stood in.
+    Source,
     /// Source files.
     Sources,
     /// Functions.
@@ -23,12 +25,14 @@ pub enum InfoTopic {
     Trace,
 }
 
-const TOPICS: [(&str, InfoTopic); 8] = [
+const TOPICS: [(&str, InfoTopic); 10] = [
     ("breakpoints", InfoTopic::Breakpoints),
     ("checkpoints", InfoTopic::Checkpoints),
+    ("files", InfoTopic::Sources),
     ("functions", InfoTopic::Functions),
     ("line", InfoTopic::Line),
     ("marks", InfoTopic::Marks),
+    ("source", InfoTopic::Source),
     ("sources", InfoTopic::Sources),
     ("trace", InfoTopic::Trace),
     ("threads", InfoTopic::Threads),
@@ -37,9 +41,19 @@ const TOPICS: [(&str, InfoTopic); 8] = [
 pub(super) fn info(rest: &str) -> Result<Command, String> {
     let (topic, argument) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let matching = |t: &&(&str, InfoTopic)| !topic.is_empty() && t.0.starts_with(topic);
-    let found = TOPICS.iter().find(matching).map(|t| t.1);
-    let found = found.ok_or("expected breakpoints, checkpoints, functions, line, marks, sources, threads or trace after info")?;
+    // Its full name is one topic's, its beginning another's; what is restricted is the list.
+    let found = match topic {
+        "f" | "fu" => Some(InfoTopic::Functions),
+        "s" | "so" | "sou" | "sour" | "sourc" => Some(InfoTopic::Sources),
+        _ => TOPICS.iter().find(matching).map(|t| t.1),
+    };
+    let found =
+        found.ok_or("expected breakpoints, checkpoints, files, functions, line, marks, source, sources, threads or trace after info")?;
     let argument = argument.trim();
+    let found = match found {
+        InfoTopic::Source if !argument.is_empty() => InfoTopic::Sources,
+        found => found,
+    };
     let restricted = matches!(found, InfoTopic::Functions | InfoTopic::Line | InfoTopic::Sources);
     if !argument.is_empty() && !restricted {
         return Err(format!("info {topic} takes no argument, and '{argument}' was given"));

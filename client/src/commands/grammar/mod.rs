@@ -4,6 +4,8 @@ mod arguments;
 mod breaks;
 mod info;
 mod places;
+mod scripts;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +19,9 @@ pub use places::{ListRange, odd};
 use places::{place, target};
 use rdb_protocol::client::{Change, Target};
 use rdb_protocol::{BreakpointPlace, Direction};
+use scripts::{action, alias, needed, optional_text, switch};
+pub use settings::Setting;
+use settings::set;
 
 /// A command, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +95,31 @@ pub enum Command {
     Last(String, bool),
     /// All values of an expression.
     History(String, bool),
+    /// Evaluate wherever a move comes to a place.
+    Action {
+        /// Where.
+        place: BreakpointPlace,
+        /// What.
+        expression: String,
+    },
+    /// Take the commands of a breakpoint: the lines up to `end`.
+    Commands(Option<u32>),
+    /// Show lines passed.
+    Trace(Option<bool>),
+    /// Where no step is to end: show all, or add one.
+    Skip(Option<String>),
+    /// Remove one of these, or all.
+    Unskip(Option<String>),
+    /// Carry out the lines of a file.
+    Source(String),
+    /// Show all aliases, or set one.
+    Alias(Option<(String, String)>),
+    /// Remove one.
+    Unalias(String),
+    /// What to carry out at each stop.
+    Prestop(Option<String>),
+    /// What to carry out where a move begins.
+    Poststop(Option<String>),
     /// Change one breakpoint, or all.
     Change(Option<u32>, Change),
     /// Delete one or all.
@@ -100,10 +130,22 @@ pub enum Command {
     Backtrace,
     /// Source lines.
     List(ListRange),
-    /// Local variables.
-    Locals,
+    /// Source lines, with what is known of each.
+    Lines(ListRange),
+    /// Local variables with this in their names.
+    Locals(String),
     /// Parameters.
-    Args,
+    Args(String),
+    /// Variables of the module.
+    Globals(String),
+    /// The type of a value.
+    Whatis(String),
+    /// A value over several lines.
+    Pretty(String),
+    /// The attributes of a value.
+    Inspect(String),
+    /// Show the limits of what is shown, or set one.
+    Set(Option<(Setting, u32)>),
     /// Select a frame.
     Frame(FrameChoice),
     /// Lists and facts; what they are restricted to.
@@ -112,6 +154,25 @@ pub enum Command {
     Help(Option<String>),
     /// Leave.
     Quit,
+}
+
+impl Command {
+    /// Whether it goes somewhere.
+    #[must_use]
+    pub fn moves(&self) -> bool {
+        use Command as C;
+        let steps = matches!(
+            self,
+            C::Step { .. } | C::Next { .. } | C::Finish { .. } | C::Until { .. } | C::Continue { .. } | C::Switch { .. }
+        );
+        steps || self.jumps()
+    }
+
+    /// Whether it goes there without passing what lies between.
+    #[must_use]
+    pub fn jumps(&self) -> bool {
+        matches!(self, Command::Go(_) | Command::GoMark(_) | Command::Undo)
+    }
 }
 
 /// Lines of output shown unless asked for more.
@@ -224,6 +285,16 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "watch" => watched(rest, Command::Watch)?,
         "last" => watched(rest, Command::Last)?,
         "history" => watched(rest, Command::History)?,
+        "action" => action(rest)?,
+        "commands" => Command::Commands(optional(rest)?),
+        "trace" => Command::Trace(switch(rest)?),
+        "skip" => Command::Skip(optional_text(rest)),
+        "unskip" => Command::Unskip(optional_text(rest)),
+        "source" => Command::Source(needed(word, "a file", rest)?),
+        "alias" => alias(rest)?,
+        "unalias" => Command::Unalias(needed(word, "a name", rest)?),
+        "prestop" => Command::Prestop(optional_text(rest)),
+        "poststop" => Command::Poststop(optional_text(rest)),
         "condition" => condition(rest)?,
         "ignore" => ignore(rest)?,
         "enable" => Command::Change(optional(rest)?, Change::Enabled(true)),
@@ -232,8 +303,14 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "print" => print(rest)?,
         "backtrace" => bare(word, rest, Command::Backtrace)?,
         "list" => Command::List(range(rest)?),
-        "locals" => bare(word, rest, Command::Locals)?,
-        "args" => bare(word, rest, Command::Args)?,
+        "lines" => Command::Lines(range(rest)?),
+        "locals" => Command::Locals(rest.to_owned()),
+        "args" => Command::Args(rest.to_owned()),
+        "globals" => Command::Globals(rest.to_owned()),
+        "whatis" => Command::Whatis(needed(word, "an expression", rest)?),
+        "pp" => Command::Pretty(needed(word, "an expression", rest)?),
+        "inspect" => Command::Inspect(needed(word, "an expression", rest)?),
+        "set" => set(rest)?,
         "up" => Command::Frame(FrameChoice::Up(frames(rest)?)),
         "down" => Command::Frame(FrameChoice::Down(frames(rest)?)),
         "frame" if rest.is_empty() => Command::Frame(FrameChoice::Same),

@@ -12,8 +12,10 @@ pub enum ListRange {
     Here,
     /// Around a line of a file; `None` the one stood in.
     Around(Option<String>, u32),
-    /// From one line to another, of the file stood in.
-    Lines(u32, u32),
+    /// From one line to another of a file; `None` the one stood in.
+    Lines(Option<String>, u32, u32),
+    /// Around the beginning of a function.
+    Function(String),
 }
 
 pub(super) fn target(rest: &str) -> Result<Command, String> {
@@ -64,6 +66,9 @@ pub(super) fn place(rest: &str) -> Result<BreakpointPlace, String> {
             pattern: pattern.trim().to_owned(),
         });
     }
+    if let Some(place) = raise(rest)? {
+        return Ok(place);
+    }
     if let Some((file, line)) = rest.rsplit_once(':') {
         return Ok(BreakpointPlace::Line {
             file: file.trim().to_owned(),
@@ -82,6 +87,26 @@ pub(super) fn place(rest: &str) -> Result<BreakpointPlace, String> {
     }
 }
 
+/// `raise`, `raise CLASS`, `uncaught`: `raise` is a keyword, and a function of the other name is written `uncaught()`.
+fn raise(rest: &str) -> Result<Option<BreakpointPlace>, String> {
+    let (word, class) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let class = class.trim();
+    let is_component = |c: &str| {
+        c.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '<'))
+            && c.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '<' | '>'))
+    };
+    match word {
+        "raise" if class.is_empty() => Ok(Some(BreakpointPlace::Raise { class: None })),
+        "raise" if class.split('.').all(is_component) => Ok(Some(BreakpointPlace::Raise {
+            class: Some(class.to_owned()),
+        })),
+        "raise" => Err(format!("expected the name of an exception class after raise, not '{class}'")),
+        "uncaught" if class.is_empty() => Ok(Some(BreakpointPlace::Uncaught)),
+        "uncaught" => Err(format!("expected nothing or a condition after uncaught, not '{class}'")),
+        _ => Ok(None),
+    }
+}
+
 /// What looks odd about a breakpoint that was set all the same.
 #[must_use]
 pub fn odd(place: &BreakpointPlace) -> Option<String> {
@@ -97,25 +122,24 @@ pub(in crate::commands) fn range(rest: &str) -> Result<ListRange, String> {
     if rest.is_empty() {
         return Ok(ListRange::Here);
     }
-    if let Some((file, line)) = rest.rsplit_once(':') {
-        return Ok(ListRange::Around(
-            Some(file.trim().to_owned()).filter(|f| !f.is_empty()),
-            line_number(line)?,
-        ));
-    }
+    let (file, lines) = match rest.rsplit_once(':') {
+        Some((file, lines)) => (Some(file.trim().to_owned()).filter(|f| !f.is_empty()), lines),
+        None if rest.starts_with(|c: char| c.is_ascii_digit() || matches!(c, ',' | '-')) => (None, rest),
+        None => return Ok(ListRange::Function(rest.strip_suffix("()").unwrap_or(rest).trim().to_owned())),
+    };
     let line = |text: &str| match number::<u32>(text.trim(), "a line number") {
         Ok(0) => Err("lines count from 1".to_owned()),
         other => other,
     };
-    match rest.split_once(',') {
+    match lines.split_once(',') {
         Some((first, last)) => {
             let (first, last) = (line(first)?, line(last)?);
             if first > last {
                 Err(format!("the first line, {first}, comes after the last, {last}"))
             } else {
-                Ok(ListRange::Lines(first, last))
+                Ok(ListRange::Lines(file, first, last))
             }
         }
-        None => Ok(ListRange::Around(None, line(rest)?)),
+        None => Ok(ListRange::Around(file, line(lines)?)),
     }
 }

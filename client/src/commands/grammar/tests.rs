@@ -79,6 +79,22 @@ fn breakpoints() {
     assert_eq!(one("b a:b/x.py:7"), line("a:b/x.py", 7));
     assert_eq!(one("b f"), function("f"));
     assert_eq!(one("b C.f()"), function("C.f"));
+    let raise = |class: Option<&str>| {
+        at(BreakpointPlace::Raise {
+            class: class.map(str::to_owned),
+        })
+    };
+    assert_eq!((one("b raise"), one("b raise  a.B")), (raise(None), raise(Some("a.B"))));
+    assert_eq!(
+        (one("b uncaught"), one("b uncaught()")),
+        (at(BreakpointPlace::Uncaught), function("uncaught"))
+    );
+    assert_eq!(
+        error("b raise a b"),
+        "expected the name of an exception class after raise, not 'a b'"
+    );
+    assert_eq!(error("b raise .B"), "expected the name of an exception class after raise, not '.B'");
+    assert_eq!(error("b uncaught x"), "expected nothing or a condition after uncaught, not 'x'");
     assert_eq!(error("b"), "Empty breakpoint name");
     assert_eq!(error("b ()"), "Empty breakpoint name");
     assert_eq!(error("b x.py:"), "expected a line number after colon");
@@ -135,12 +151,28 @@ fn the_rest() {
     assert_eq!(one("l"), Command::List(ListRange::Here));
     assert_eq!(one("l 9"), Command::List(ListRange::Around(None, 9)));
     assert_eq!(one("l x.py:9"), Command::List(ListRange::Around(Some("x.py".into()), 9)));
-    assert_eq!(one("list 3, 9"), Command::List(ListRange::Lines(3, 9)));
+    assert_eq!(one("list 3, 9"), Command::List(ListRange::Lines(None, 3, 9)));
     assert_eq!(error("list 9,3"), "the first line, 9, comes after the last, 3");
-    assert_eq!(error("list x"), "expected a line number, not 'x'");
+    assert_eq!(one("list x.py:3,9"), Command::List(ListRange::Lines(Some("x.py".into()), 3, 9)));
+    assert_eq!(one("list C.f()"), Command::List(ListRange::Function("C.f".into())));
+    assert_eq!(error("list x.py:y"), "expected a line number, not 'y'");
+    assert_eq!(error("list 0"), "lines count from 1");
+    assert_eq!(one("set depth 3"), Command::Set(Some((Setting::Depth, 3))));
+    assert_eq!(error("set width 3"), "expected depth, elements or size after set, not 'width'");
+    assert_eq!(
+        (error("set size 0"), error("set size x")),
+        ("size must be at least 1".into(), "expected a number, not 'x'".into())
+    );
+    assert_eq!(
+        (one("info source"), one("info so x")),
+        (
+            Command::Info(InfoTopic::Source, String::new()),
+            Command::Info(InfoTopic::Sources, "x".into())
+        )
+    );
     assert_eq!(one("info b"), Command::Info(InfoTopic::Breakpoints, String::new()));
     assert_eq!(one("info f tot"), Command::Info(InfoTopic::Functions, "tot".into()));
-    assert!(error("info").starts_with("expected breakpoints, checkpoints, functions"));
+    assert!(error("info").starts_with("expected breakpoints, checkpoints, files, functions"));
     assert_eq!(error("info trace x"), "info trace takes no argument, and 'x' was given");
     assert_eq!(one("up"), Command::Frame(FrameChoice::Up(1)));
     assert_eq!(one("down 2"), Command::Frame(FrameChoice::Down(2)));

@@ -1,0 +1,59 @@
+//! Exceptions noted over the whole of a run: interpreters follow one another, each with times and classes of its own.
+
+use super::Host;
+use super::cpython::Stops;
+use alloc::vec::Vec;
+use rdb_protocol::Time;
+use rdb_protocol::replay::{Raise, Raises};
+
+impl Host {
+    /// Only in a process that is thrown away: notes exceptions from now on.
+    pub fn note_raises(&mut self, tracked: Vec<u64>) {
+        if let Some(s) = self.stops() {
+            s.note_raises(&tracked);
+        }
+        self.noting = Some(tracked);
+    }
+
+    /// The exceptions noted since the last call, in times of all interpreters.
+    pub fn take_raises(&mut self) -> Raises {
+        self.keep_raises();
+        let all = &mut self.raised;
+        Raises {
+            raised: core::mem::take(&mut all.raised),
+            uncaught: core::mem::take(&mut all.uncaught),
+            classes: all.classes.clone(),
+            codes: all.codes.clone(),
+        }
+    }
+
+    /// Takes what was noted out of the interpreter there is.
+    pub(super) fn keep_raises(&mut self) {
+        let before = self.before;
+        let Some(new) = self.stops().map(Stops::take_raises) else { return };
+        let kept = &mut self.raised;
+        let classes: Vec<u32> = new
+            .classes
+            .into_iter()
+            .map(|names| {
+                let known = kept.classes.iter().position(|n| *n == names);
+                let index = known.unwrap_or_else(|| {
+                    kept.classes.push(names);
+                    kept.classes.len() - 1
+                });
+                u32::try_from(index).unwrap_or(u32::MAX)
+            })
+            .collect();
+        let of_all = |r: Raise| Raise {
+            time: Time(before + r.time.0),
+            class: classes.get(r.class as usize).copied().unwrap_or(u32::MAX),
+        };
+        kept.raised.extend(new.raised.into_iter().map(of_all));
+        kept.uncaught.extend(new.uncaught.into_iter().map(of_all));
+        for code in new.codes {
+            if let Err(at) = kept.codes.binary_search(&code) {
+                kept.codes.insert(at, code);
+            }
+        }
+    }
+}
