@@ -6,7 +6,7 @@
 //! inexact, which is said.
 //!
 //! # Safety
-//! This room may use `unsafe` for the one [`Reads`]: it is reached by [`call`] before and after the code runs, and by the handler of
+//! This room may use `unsafe` for the one `Reads`: it is reached by [`call`] before and after the code runs, and by the handler of
 //! the trap while it does, in a process with one kernel thread.
 #![allow(unsafe_code)]
 

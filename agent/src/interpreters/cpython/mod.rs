@@ -21,13 +21,16 @@
 //! Other interpreters, 3.8 to 3.10, 3.14.
 
 mod breakpoints;
+mod check;
 mod code;
 pub mod compare;
 mod elf;
 mod emit;
 pub mod evaluate;
+mod events;
 mod follow;
 mod frames;
+mod hits;
 mod layout;
 mod life;
 mod lines;

@@ -7,14 +7,15 @@
 #![allow(unsafe_code)]
 
 use super::breakpoints;
-use super::code::{Asks, Code};
+use super::check::CHECKED;
+use super::code::Code;
 use super::compare::Compared;
 use super::follow::Following;
 use super::life::Life;
 use super::locate::Located;
-use super::objects::{TP_DEALLOC, ends_with_code, is_instance, small_integer, type_of};
+use super::objects::{TP_DEALLOC, type_of};
 use super::raises::Noted;
-use super::rules::{LineStart, Unit, line_event};
+use super::rules::{LineStart, Unit};
 use super::sources::Sources;
 use super::stubs::{DEALLOC, Mark, Stubs};
 use super::ticks::{Ticks, words};
@@ -22,10 +23,9 @@ use super::traps::Traps;
 use super::{Places, Unsupported};
 use crate::arch::dispatch::set_gs_base;
 use crate::interpreters::Registers;
-use crate::memory::{can_read, get, patch};
+use crate::memory::{get, patch};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use rdb_protocol::StopKind;
@@ -85,7 +85,7 @@ pub struct Stops {
     dealloc_original: u64,
     pub(super) codes: BTreeMap<u64, Code>,
     pub(super) seen: Sources,
-    breakpoints: Vec<Breakpoint>,
+    pub(super) breakpoints: Vec<Breakpoint>,
     pub(super) following: Option<Following>,
     pub(super) life: Option<Life>,
     /// Watchpoints.
@@ -96,24 +96,24 @@ pub struct Stops {
     /// The hook wants to know of each stop point that is the followed activation's own.
     pub(super) stops_at_own: bool,
     /// The thread that runs, and the one that stood at the last stop point.
-    running: u32,
-    stood: u32,
+    pub(super) running: u32,
+    pub(super) stood: u32,
     /// Times at which breakpoints stand, ascending.
-    times: Vec<u64>,
-    goal: Option<u64>,
+    pub(super) times: Vec<u64>,
+    pub(super) goal: Option<u64>,
     /// What [`Stops::time`] is when `remaining` reaches zero.
-    limit: u64,
+    pub(super) limit: u64,
     pub(super) alive: bool,
     starting: bool,
     pub(super) main_done: Option<u64>,
     /// Dispatches yet to be checked.
-    unchecked: u32,
-    failure: Option<Unsupported>,
+    pub(super) unchecked: u32,
+    pub(super) failure: Option<Unsupported>,
     pub(super) stop: Option<Stop>,
-    splitting: bool,
-    patched: bool,
+    pub(super) splitting: bool,
+    pub(super) patched: bool,
     /// Second halves executed without having been counted: frame, unit, and the unit executed next.
-    late: Vec<(u64, usize, usize)>,
+    pub(super) late: Vec<(u64, usize, usize)>,
 }
 
 impl core::fmt::Debug for Stops {
@@ -127,10 +127,6 @@ impl core::fmt::Debug for Stops {
 
 /// No goal is this far away.
 const FAR: u64 = u64::MAX >> 2;
-/// Dispatches that are checked before the fast stubs are trusted; of these so many with careful reads.
-const CHECKED: u32 = 5000;
-const CAREFUL: u32 = CHECKED - 64;
-
 static INSTALLED: AtomicPtr<Stops> = AtomicPtr::new(core::ptr::null_mut());
 
 impl Stops {
@@ -423,46 +419,6 @@ impl Stops {
         self.rearm(self.time());
     }
 
-    fn hits(&self, stop: &Stop) -> Vec<u32> {
-        let mut ids = self.line_hits(stop);
-        if let Some(left) = stop.switched_from {
-            ids.extend(breakpoints::switches(&self.breakpoints, left, self.stood));
-        }
-        ids.extend(breakpoints::at_time(&self.breakpoints, self.time()));
-        ids.extend(self.changed());
-        ids.sort_unstable();
-        ids.dedup();
-        ids
-    }
-
-    fn line_hits(&self, stop: &Stop) -> Vec<u32> {
-        let Some(code) = self.codes.get(&stop.code).filter(|code| !code.marks.is_empty()) else {
-            return Vec::new();
-        };
-        // An exception leaves a frame from where no other stop point may be.
-        if matches!(stop.kind, StopKind::Yield | StopKind::Unwind) {
-            let all = code.marks.iter().filter(|m| m.1.asks == Asks::All);
-            let mut ids: Vec<u32> = all.map(|m| m.1.id).collect();
-            ids.sort_unstable();
-            ids.dedup();
-            return ids;
-        }
-        // An entry has come straight from the entry RESUME, whatever loops lead here later.
-        let entered = self
-            .previous(stop.frame, code)
-            .is_some_and(|p| (code.entry..stop.unit).contains(&p));
-        let here = code.marks.iter().filter(|m| m.0 == stop.unit).filter(|m| match m.1.asks {
-            Asks::Line => stop.kind == StopKind::Line,
-            Asks::Entry => stop.kind == StopKind::Line && (entered || stop.second_half),
-            Asks::Return => stop.kind == StopKind::Return,
-            Asks::All => true,
-        });
-        let mut ids: Vec<u32> = here.map(|m| m.1.id).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
-    }
-
     /// The second half of `stop`, counted already, is to be reached on its own.
     fn await_second_half(&mut self, stop: Stop) {
         let time = self.time() - 1;
@@ -471,125 +427,6 @@ impl Stops {
         if let Some(address) = stop.instruction {
             self.stubs.set_mark(address, Mark::Ask);
         }
-    }
-
-    /// The unit executed before in `frame`.
-    fn previous(&self, frame: u64, code: &Code) -> Option<usize> {
-        code.unit(get(frame + self.located.layout.frame_instruction))
-    }
-
-    /// The stop points of dispatching `op` at `instruction`, in order.
-    fn events(&mut self, op: u8, frame: u64, address: u64, instruction: u64) -> [Option<Stop>; 4] {
-        let mut found = [None; 4];
-        let (Some(code), layout) = (self.codes.get(&address), self.located.layout) else {
-            return found;
-        };
-        let Some(unit) = code.unit(instruction) else { return found };
-        let body = &code.body;
-        let is_line = |unit, previous| line_event(layout, body, code.entry, &code.units, unit, previous);
-        let stop = |kind, unit: usize, second_half| {
-            let instruction = Some(body.start + 2 * unit as u64);
-            Some(Stop {
-                kind,
-                frame,
-                code: address,
-                unit,
-                instruction,
-                second_half,
-                registers: [0; 16],
-                switched_from: None,
-            })
-        };
-        let mut previous = self.previous(frame, code);
-        if let Some((before, fused)) = previous.and_then(|p| Some((p, layout.opcodes.fused(get(body.start + 2 * p as u64))?))) {
-            let second = before + usize::from(fused.distance);
-            if second != unit && before != unit && second < body.lines.len() {
-                let late = self.late.iter().position(|l| *l == (frame, second, unit));
-                if late.is_some() || fused.guarded && is_line(second, Some(before)) {
-                    found[0] = stop(StopKind::Line, second, false);
-                }
-                if let Some(late) = late {
-                    self.late.swap_remove(late);
-                    self.stubs.set_mark(instruction, mark_of(code, unit));
-                }
-                previous = Some(second);
-            }
-        }
-        // The same instruction again: dispatched anew as another form of itself, unless it jumps to itself.
-        let again = previous == Some(unit) && body.target(unit) != Some(unit);
-        if !again && is_line(unit, previous) {
-            found[1] = stop(StopKind::Line, unit, false);
-        }
-        if layout.opcodes.announces(op) {
-            return found;
-        }
-        let Unit { leaves, unwinds, .. } = code.units[unit];
-        if leaves {
-            let kind = if body.op(unit) == Some(layout.opcodes.yield_value) {
-                StopKind::Yield
-            } else {
-                StopKind::Return
-            };
-            found[2] = stop(kind, unit, false);
-        } else if unwinds && self.raises_again(frame, code, unit) {
-            found[2] = stop(StopKind::Unwind, self.raised_at(frame, code, unit).unwrap_or(unit), false);
-        }
-        if let Some(fused) = layout.opcodes.fused(op).filter(|f| !f.guarded) {
-            let second = unit + usize::from(fused.distance);
-            if second < body.lines.len() && is_line(second, Some(unit)) {
-                if fused.first == layout.opcodes.store_fast && self.drops(frame, instruction) && second + 1 < body.lines.len() {
-                    // A fused second half is a load or a store: the next unit is executed next.
-                    self.late.retain(|l| l.0 != frame);
-                    self.late.push((frame, second, second + 1));
-                    self.stubs.set_mark(body.start + 2 * (second as u64 + 1), Mark::Ask);
-                } else {
-                    found[3] = stop(StopKind::Line, second, true);
-                }
-            }
-        }
-        found
-    }
-
-    /// Whether the store at `instruction` overwrites the last reference to an object: what its end sets off comes before the
-    /// second half of the pair.
-    fn drops(&self, frame: u64, instruction: u64) -> bool {
-        let variable = frame + self.located.layout.frame_locals + 8 * u64::from(get::<u8>(instruction + 1));
-        ends_with_code(get(variable))
-    }
-
-    /// Whether the reraising instruction at `unit`, with no handler, will raise: some only do for other exceptions than their own.
-    fn raises_again(&self, frame: u64, code: &Code, unit: usize) -> bool {
-        let opcodes = &self.located.layout.opcodes;
-        let absorbed: &[u8] = match code.body.op(unit) {
-            Some(op) if op == opcodes.end_async_for => b"PyExc_StopAsyncIteration",
-            op if op == opcodes.cleanup_throw => b"PyExc_StopIteration",
-            _ => return true,
-        };
-        let Some(handler) = code.body.handlers.iter().find(|h| h.target == unit) else {
-            return true;
-        };
-        let Some((variable, _)) = self.located.elf.symbol(absorbed) else {
-            return true;
-        };
-        !is_instance(self.stack_slot(frame, code, handler.depth + usize::from(handler.lasti)), variable)
-    }
-
-    /// The unit that an exception reraised at `unit` comes from. A cleanup handler keeps it below the exception, and gives it back
-    /// to the frame when it reraises.
-    fn raised_at(&self, frame: u64, code: &Code, unit: usize) -> Option<usize> {
-        if code.body.op(unit) != Some(self.located.layout.opcodes.reraise) || get::<u8>(code.body.start + 2 * unit as u64 + 1) == 0 {
-            return None;
-        }
-        let cleanup = code.cleanup(unit)?;
-        let object = self.stack_slot(frame, code, cleanup.depth);
-        let origin = usize::try_from(small_integer(object, self.symbol("PyLong_Type")?)?).ok()?;
-        (origin < code.units.len()).then_some(origin)
-    }
-
-    /// The object at a depth of the frame's evaluation stack.
-    pub(super) fn stack_slot(&self, frame: u64, code: &Code, depth: usize) -> u64 {
-        let locals: i32 = get(code.address + self.located.layout.co_nlocalsplus);
-        get(frame + self.located.layout.frame_locals + 8 * (u64::try_from(locals).unwrap_or(0) + depth as u64))
     }
 
     /// The address of the code object of `frame`, known from now on; `None` where `instruction` is not in it.
@@ -633,44 +470,10 @@ impl Stops {
             }
         }
     }
-
-    /// Checks that the registers are what they were taken for; if not, takes everything out.
-    fn check(&mut self, op: u8, registers: &Registers) -> bool {
-        let careful = self.unchecked > CAREFUL;
-        self.unchecked -= 1;
-        if !self.plausible(op, registers, careful) {
-            let why = format!("next_instr and frame are not where they seemed to be (at opcode {op})");
-            self.failure = Some(self.located.refuse(&why));
-        }
-        if (self.failure.is_some() || self.unchecked == 0) && self.patched && !self.set_patched(true) && self.failure.is_none() {
-            self.failure = Some(self.located.refuse("the dispatch table cannot be written"));
-        }
-        self.failure.is_none()
-    }
-
-    fn plausible(&self, op: u8, registers: &Registers, careful: bool) -> bool {
-        let (layout, opcodes) = (self.located.layout, &self.located.layout.opcodes);
-        if Some(op) == opcodes.interpreter_exit {
-            return true;
-        }
-        let instruction = registers[usize::from(self.located.next_instruction)];
-        let frame = registers[usize::from(self.located.frame)];
-        if careful && !(can_read(frame, 128) && can_read(instruction, 2)) {
-            return false;
-        }
-        let code = get::<u64>(frame + layout.frame_code) & !3;
-        if careful && !can_read(code, layout.co_code) || type_of(code) != self.located.code_type {
-            return false;
-        }
-        let start = code + layout.co_code;
-        let there: u8 = get(instruction);
-        (start..start + 2 * get::<u64>(code + 16)).contains(&instruction)
-            && (opcodes.announces(there) || opcodes.announces(op) || opcodes.family(there) == opcodes.family(op))
-    }
 }
 
 /// The shadow byte of a unit.
-fn mark_of(code: &Code, unit: usize) -> Mark {
+pub(super) fn mark_of(code: &Code, unit: usize) -> Mark {
     let Unit { line, leaves, unwinds, .. } = code.units[unit];
     if let Some(passing) = code.followed
         && (leaves || unit == code.entry || passing == Passing::Any && code.units[unit].starts_line())
