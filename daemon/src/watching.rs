@@ -7,6 +7,7 @@
 
 use crate::behind::Behind;
 use crate::breakpoints::Marks;
+use crate::conditions::check;
 use crate::fault::Fault;
 use crate::interrupt::Interrupt;
 use crate::life::Prepared;
@@ -269,13 +270,9 @@ impl Timeline {
             module: module.to_string(),
             known: Arc::default(),
         };
-        let value = observe(self.at_cursor(task)?, &watching, task.interrupt)?;
-        if !value.ok && (value.text.starts_with("SyntaxError") || value.text.starts_with("IndentationError")) {
-            return Err(Fault::told(
-                FailureCode::Invalid,
-                format!("'{asked}' cannot be compiled: {}", value.text),
-            ));
-        }
+        let process = self.at_cursor(task)?;
+        check(process, "expression", asked, &watching.prepared.source, task.interrupt)?;
+        let value = observe(process, &watching, task.interrupt)?;
         let mut note = format!("its value is {}", value.text);
         if value.inexact {
             note.push_str("; it reads more than can be compared: some changes may be missed");

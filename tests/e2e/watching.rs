@@ -166,7 +166,7 @@ fn an_object_is_watched_through_its_life() {
         assert!(stop(16).1.starts_with("NameError: "), "{}", answers[16]);
         assert_eq!(error(find("watch")[0]), "expected an expression");
         assert!(
-            error(find("watch 1 +")[0]).starts_with("'1 +' cannot be compiled: SyntaxError"),
+            error(find("watch 1 +")[0]).starts_with("the expression '1 +' cannot be compiled: SyntaxError"),
             "{}",
             find("watch 1 +")[0]
         );

@@ -13,7 +13,7 @@
 use crate::arch::{bases, entry};
 use crate::context::Context;
 use crate::layout::{LIFE_STACK, PROGRAM_END};
-use crate::memory::{copy_out, get};
+use crate::memory::{copy_out, try_get};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ptr::addr_of_mut;
@@ -176,14 +176,15 @@ impl Reads {
             .table
             .iter()
             .filter(|n| n.read & !n.written != 0)
-            .map(|n| {
+            .filter_map(|n| {
                 let bits = n.read & !n.written;
                 let mask = (0..8).filter(|i| bits >> i & 1 != 0).map(|i| 0xff_u64 << (8 * i)).sum();
-                Word {
+                // What the code itself had mapped, and is gone again, was never the program's.
+                Some(Word {
                     address: n.word << 3,
-                    value: get::<u64>(n.word << 3),
+                    value: try_get::<u64>(n.word << 3)?,
                     mask,
-                }
+                })
             })
             .collect();
         words.sort_unstable_by_key(|w| w.address);
