@@ -40,7 +40,7 @@ done = _thread.allocate_lock()
 done.acquire()
 _thread.start_new_thread(elsewhere, (account, done))
 done.acquire()
-junk = [str(i) for i in range(300)]
+junk = [str(i) for i in range(40)]
 del junk
 seen = dict(seen)
 seen["last"] = account.balance
