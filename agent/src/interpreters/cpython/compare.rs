@@ -19,8 +19,12 @@ use rdb_protocol::replay::{Watched, Word};
 
 /// Where a comparison that has found a difference goes on; the comparison lies behind it.
 const DIFFERS: u64 = STUBS + CODE_SIZE;
+/// What it compares with.
+const CONSTANTS: u64 = DIFFERS + 0x2_0000;
 const CODE_END: u64 = DATA;
 const RAX: u8 = 0;
+const RCX: u8 = 1;
+const RDX: u8 = 2;
 
 /// A watchpoint: its number, and words as address, value, mask.
 pub(super) type Compared = (u32, Vec<[u64; 3]>);
@@ -62,16 +66,24 @@ impl Stubs {
     /// Has these words compared at each stop point. False where they are too many: then they are not, and each stop point must be
     /// looked at.
     fn compare(&mut self, watched: &[Compared]) -> bool {
-        let mut code = Emitter::new(DIFFERS, CODE_END);
+        let mut code = Emitter::new(DIFFERS, CONSTANTS);
+        let mut constants = Emitter::new(CONSTANTS, CODE_END);
         let words = self.counting();
-        code.move_word(RAX, words.spill, true);
+        let saved = [(RAX, words.spill), (RCX, words.more), (RDX, words.more + 8)];
+        saved.iter().for_each(|&(register, at)| code.move_word(register, at, true));
         code.jump(self.slow_path());
         let entry = code.at();
-        code.move_word(RAX, words.spill, false);
-        for [address, value, mask] in watched.iter().flat_map(|w| &w.1) {
-            compare_word(&mut code, *address, *value, *mask);
-            code.jump_if(NOT_EQUAL, DIFFERS);
+        saved.iter().for_each(|&(register, at)| code.move_word(register, at, false));
+        code.bytes(&[0x31, 0xd2]); // xor edx, edx
+        let mut all: Vec<[u64; 3]> = watched.iter().flat_map(|w| w.1.iter().copied()).collect();
+        all.sort_unstable();
+        let mut base = None;
+        for [address, value, mask] in all {
+            compare_word(&mut code, &mut constants, &mut base, address, value, mask);
         }
+        code.bytes(&[0x48, 0x85, 0xd2]); // test rdx, rdx
+        code.jump_if(NOT_EQUAL, DIFFERS);
+        saved[1..].iter().for_each(|&(register, at)| code.move_word(register, at, true));
         code.move_word(RAX, words.count, true);
         code.bytes(&[0x48, 0x29, 0x05]); // sub [left], rax
         code.relative(words.left, 0);
@@ -83,40 +95,37 @@ impl Stubs {
         code.bytes(&[0x48, 0x01, 0x05]); // add [left], rax
         code.relative(words.left, 0);
         code.jump(DIFFERS);
-        let fits = !code.is_full();
+        let fits = !code.is_full() && !constants.is_full();
         let on = fits && watched.iter().any(|w| !w.1.is_empty());
         self.set_counting(on.then_some(entry));
         fits
     }
 }
 
-/// Compares a word by `rax` as far as the mask goes.
-fn compare_word(code: &mut Emitter, address: u64, value: u64, mask: u64) {
+/// Adds the difference of a word, as far as the mask goes, to `rdx`, by way of `rcx`. `base` is what `rax` holds.
+fn compare_word(code: &mut Emitter, constants: &mut Emitter, base: &mut Option<u64>, address: u64, value: u64, mask: u64) {
     const LOW: u64 = 0xffff_ffff;
-    let (at, narrow) = match mask {
-        LOW => (address, Some(value)),
-        m if m == !LOW => (address + 4, Some(value >> 32)),
-        _ => (address, None),
+    const NEAR: u64 = 1 << 30;
+    let from = match *base {
+        Some(from) if address - from < NEAR => from,
+        _ => {
+            code.bytes(&[0x48, 0xb8]); // mov rax, imm64
+            code.bytes(&address.to_le_bytes());
+            *base = Some(address);
+            address
+        }
     };
-    if let Some(value) = narrow {
-        code.byte(0xa1); // mov eax, [imm64]
-        code.bytes(&at.to_le_bytes());
-        code.byte(0x3d); // cmp eax, imm32
-        code.bytes(&value.to_le_bytes()[..4]);
-        return;
+    let near = (address - from).to_le_bytes();
+    let narrow = mask == LOW;
+    code.bytes(if narrow { &[0x8b, 0x88] } else { &[0x48, 0x8b, 0x88] }); // mov rcx, [rax + near]
+    code.bytes(&near[..4]);
+    if !narrow && mask != u64::MAX {
+        code.bytes(&[0x48, 0x23, 0x0d]); // and rcx, [mask]
+        code.relative(constants.at(), 0);
+        constants.bytes(&mask.to_le_bytes());
     }
-    code.bytes(&[0x48, 0xa1]); // mov rax, [imm64]
-    code.bytes(&at.to_le_bytes());
-    // Constants lie between the code: a jump over them would cost more than their bytes being fetched.
-    let constants: &[u64] = if mask == u64::MAX { &[value] } else { &[mask, value & mask] };
-    let instructions = 7 * constants.len() as u64;
-    let behind = code.at() + instructions + 2;
-    if constants.len() == 2 {
-        code.bytes(&[0x48, 0x23, 0x05]); // and rax, [mask]
-        code.relative(behind, 0);
-    }
-    code.bytes(&[0x48, 0x3b, 0x05]); // cmp rax, [value]
-    code.relative(behind + 8 * (constants.len() as u64 - 1), 0);
-    code.bytes(&[0xeb, 8 * constants.len().to_le_bytes()[0]]); // jmp over the constants
-    constants.iter().for_each(|c| code.bytes(&c.to_le_bytes()));
+    code.bytes(if narrow { &[0x33, 0x0d] } else { &[0x48, 0x33, 0x0d] }); // xor rcx, [value]
+    code.relative(constants.at(), 0);
+    constants.bytes(&(value & mask).to_le_bytes());
+    code.bytes(&[0x48, 0x09, 0xca]); // or rdx, rcx
 }

@@ -52,6 +52,7 @@ pub(super) struct Data {
     counting: u64,
     go: u64,
     count: u64,
+    more: [u64; 2],
     /// The dispatched opcode, or [`DEALLOC`].
     pub(super) opcode: u64,
     resume_at: u64,
@@ -73,6 +74,8 @@ pub(super) struct Counting {
     pub go: u64,
     /// For a register.
     pub spill: u64,
+    /// For two more.
+    pub more: u64,
 }
 
 #[repr(C, align(16))]
@@ -195,6 +198,7 @@ impl Stubs {
             count: offset(core::mem::offset_of!(Data, count)),
             go: offset(core::mem::offset_of!(Data, go)),
             spill: offset(core::mem::offset_of!(Data, spill)),
+            more: offset(core::mem::offset_of!(Data, more)),
         }
     }
 
