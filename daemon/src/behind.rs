@@ -8,9 +8,9 @@ use crate::replay::Process;
 use crate::slice::Slicer;
 use crate::timeline::{Lookout, Timeline};
 use crate::watching::Values;
-use rdb_protocol::Time;
 use rdb_protocol::client::StopReason;
 use rdb_protocol::replay::{Follow, Hits, RunEnd, Stopped};
+use rdb_protocol::{Position, Time};
 
 /// What a search backward came to; the cursor stands there, unless nothing was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,10 +98,8 @@ impl Timeline {
                 self.run_to(&mut process, Time(edge.time.0 - near), task)?;
                 near = near.saturating_mul(WIDER);
             }
-            if process.position().location.is_none() && self.marks.watching().next().is_some() {
-                // Values can be had at stop points alone: the stretch begins at one.
-                let first = Time(process.position().time.0 + 1);
-                self.run_to(&mut process, first, task)?;
+            if self.marks.watching().next().is_some() {
+                self.stand(&mut process, edge.time, task)?;
             }
             let start = process.position().clone();
             let mut seen = self.scan(&mut process, edge, cursor, follow, task)?;
@@ -132,6 +130,22 @@ impl Timeline {
             };
         }
         Ok(Behind::Nothing)
+    }
+
+    /// Values can be had at stop points alone: the stretch begins at one, before the edge.
+    fn stand(&mut self, process: &mut Process, edge: Time, task: &mut Task<'_>) -> Result<(), Fault> {
+        let Position { time, location, .. } = process.position().clone();
+        if location.is_some() {
+            return Ok(());
+        }
+        if time.0 + 1 >= edge.0 && time > Time::BEGIN {
+            *process = self.tree().copy_before(time)?;
+        }
+        if process.position().location.is_none() {
+            let first = Time(process.position().time.0 + 1);
+            self.run_to(process, first, task)?;
+        }
+        Ok(())
     }
 
     /// What lies from the process's own place to the edge.

@@ -199,8 +199,8 @@ fn random_world(dice: &mut Dice) -> World {
     world
 }
 
-/// One random session; `trouble` happens before each move.
-fn wander(seed: u64, numbers: Numbers, moves: usize, trouble: impl Fn(&mut Dice, &FakeHost)) {
+/// One random session, if need be with a watchpoint whose value never changes; `trouble` happens before each move.
+fn wander(seed: u64, numbers: Numbers, moves: usize, watch: bool, trouble: impl Fn(&mut Dice, &FakeHost)) {
     let mut dice = Dice::new(seed);
     let world = random_world(&mut dice);
     let mut trip = open(world.clone(), numbers);
@@ -210,6 +210,12 @@ fn wander(seed: u64, numbers: Numbers, moves: usize, trouble: impl Fn(&mut Dice,
         marks: Vec::new(),
         here: 1,
     };
+    if watch {
+        trip.breakpoint(BreakpointPlace::Value {
+            expression: "x".into(),
+            module: String::new(),
+        });
+    }
     for _ in 0..moves {
         if dice.below(6) == 0 {
             let place = match dice.below(2) {
@@ -244,17 +250,24 @@ fn wander(seed: u64, numbers: Numbers, moves: usize, trouble: impl Fn(&mut Dice,
 #[test]
 fn moves_agree_with_arithmetic() {
     for seed in 0..60 {
-        wander(seed, tiny(), 40, |_, _| ());
+        wander(seed, tiny(), 40, false, |_, _| ());
     }
     for seed in 60..80 {
-        wander(seed, Numbers::default(), 40, |_, _| ());
+        wander(seed, Numbers::default(), 40, false, |_, _| ());
+    }
+}
+
+#[test]
+fn moves_agree_while_something_is_watched_that_stays() {
+    for seed in 200..240 {
+        wander(seed, tiny(), 30, true, |_, _| ());
     }
 }
 
 #[test]
 fn moves_agree_whoever_is_killed_in_between() {
     for seed in 100..140 {
-        wander(seed, tiny(), 30, |dice, host| {
+        wander(seed, tiny(), 30, false, |dice, host| {
             let alive = host.alive();
             match dice.below(4) {
                 0 => alive.iter().for_each(|&p| host.kill(p)),

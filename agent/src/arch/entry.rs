@@ -64,52 +64,6 @@ global_asm!(
     "pop rdi",
     "call rdb_thread_start",
     "ud2",
-    // rdb_call_on(stack, function, args): call a C function of the program on the given (16-aligned) stack.
-    ".globl rdb_call_on",
-    "rdb_call_on:",
-    "push rbx",
-    "mov rbx, rsp",
-    "mov rsp, rdi",
-    "mov r11, rsi",
-    "mov rax, rdx",
-    "mov rdi, [rax]",
-    "mov rsi, [rax+8]",
-    "mov rdx, [rax+16]",
-    "mov rcx, [rax+24]",
-    "mov r8, [rax+32]",
-    "mov r9, [rax+40]",
-    "xor eax, eax",
-    "cld",
-    "call r11",
-    "mov rsp, rbx",
-    "pop rbx",
-    "ret",
-    // rdb_call_stepped(stack, function, args): the same, with a trap (SIGTRAP, TRAP_TRACE) before each instruction.
-    ".globl rdb_call_stepped",
-    "rdb_call_stepped:",
-    "push rbx",
-    "mov rbx, rsp",
-    "mov rsp, rdi",
-    "mov r11, rsi",
-    "mov rax, rdx",
-    "mov rdi, [rax]",
-    "mov rsi, [rax+8]",
-    "mov rdx, [rax+16]",
-    "mov rcx, [rax+24]",
-    "mov r8, [rax+32]",
-    "mov r9, [rax+40]",
-    "xor eax, eax",
-    "cld",
-    "pushfq",
-    "or qword ptr [rsp], 0x100",
-    "popfq",
-    "call r11",
-    "pushfq",
-    "and qword ptr [rsp], -0x101",
-    "popfq",
-    "mov rsp, rbx",
-    "pop rbx",
-    "ret",
     // rdb_compare(words, count): of `count` triples (address, value, mask), the index of the first whose word at the address
     // differs from the value under the mask, or cannot be read (the fault handler moves rip); `count` when none does.
     ".globl rdb_compare",
@@ -167,6 +121,43 @@ global_asm!(
     "xor r14d, r14d",
     "xor r15d, r15d",
     "jmp rcx",
+);
+
+// NAME(stack, function, args): call a C function of the program on the given (16-aligned) stack; what the flags are to be besides,
+// they are from the call to the return.
+macro_rules! call_on {
+    ($name:literal, $before:literal, $after:literal) => {
+        global_asm!(
+            concat!(".globl ", $name),
+            concat!($name, ":"),
+            "push rbx",
+            "mov rbx, rsp",
+            "mov rsp, rdi",
+            "mov r11, rsi",
+            "mov rax, rdx",
+            "mov rdi, [rax]",
+            "mov rsi, [rax+8]",
+            "mov rdx, [rax+16]",
+            "mov rcx, [rax+24]",
+            "mov r8, [rax+32]",
+            "mov r9, [rax+40]",
+            "xor eax, eax",
+            "cld",
+            $before,
+            "call r11",
+            $after,
+            "mov rsp, rbx",
+            "pop rbx",
+            "ret",
+        );
+    };
+}
+call_on!("rdb_call_on", "", "");
+// With the trap flag: SIGTRAP (TRAP_TRACE) before each instruction.
+call_on!(
+    "rdb_call_stepped",
+    "pushfq; or qword ptr [rsp], 0x100; popfq",
+    "pushfq; and qword ptr [rsp], -0x101; popfq"
 );
 
 // Patched system call sites come here with all registers the program's, but for rcx (where to go on) and r11: both of which a

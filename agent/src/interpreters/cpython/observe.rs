@@ -206,13 +206,13 @@ impl Own {
             .filter(|_| thread != 0)
             .map_or(0, |offset| get(thread + offset));
         Own {
-            state: thread..thread + layout.thread_size,
+            state: thread..thread + if thread == 0 { 0 } else { layout.thread_size },
             frame: holder..holder + if holder == 0 { 0 } else { HOLDER_SIZE },
         }
     }
 
     fn has(&self, word: &Word) -> bool {
-        self.state.contains(&word.address) || self.frame.contains(&word.address) || word.value == self.state.start
+        self.state.contains(&word.address) || self.frame.contains(&word.address) || self.state.start != 0 && word.value == self.state.start
     }
 }
 
