@@ -5,6 +5,7 @@
 //! This room may use `unsafe` to name the linker's symbols for the agent's text.
 #![allow(unsafe_code)]
 
+pub mod clock;
 pub mod patch;
 
 use crate::context::Context;

@@ -11,6 +11,7 @@ pub mod log;
 pub mod outputs;
 pub mod process;
 pub mod program_break;
+pub mod readings;
 pub mod robust;
 pub mod sharing;
 pub mod snapshot;

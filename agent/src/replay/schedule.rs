@@ -84,6 +84,7 @@ pub fn next(agent: &'static mut Agent) -> ! {
                 {
                     signals::frame::save_fp(left);
                 }
+                super::readings::before(agent, &event);
                 super::ticks::set_goal(agent, &f);
                 rewrite_cpuid(agent, &f);
                 agent.current = thread;
