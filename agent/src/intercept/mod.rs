@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod patch;
+pub mod proof;
 
 use crate::context::Context;
 use crate::state::{Agent, Mode};
