@@ -10,6 +10,10 @@ pub const BRK_BASE: u64 = 0x1100_0000_0000;
 pub const BRK_END: u64 = BRK_BASE + (1 << 36);
 /// Mappings without a fixed address grow down from here.
 pub const MMAP_TOP: u64 = 0x2000_0000_0000;
+/// The vDSO, [`VDSO_SIZE`] bytes, beyond what mappings are given.
+pub const VDSO: u64 = MMAP_TOP + 0x4_0000;
+/// Its size, in bytes.
+pub const VDSO_SIZE: u64 = 4096;
 /// End of the initial stack.
 pub const STACK_TOP: u64 = 0x3000_0000_0000;
 /// Size of the initial stack, in bytes.
@@ -54,5 +58,12 @@ pub const STOP_STACK: u64 = 0x6E10_0000_0000;
 pub const STOP_STACK_SIZE: u64 = 1 << 20;
 /// What processes that share memory tell each other, a page.
 pub const GROUP: u64 = 0x6E20_0000_0000;
+/// A word that tells the vDSO's functions where to go on, in a page of its own. Its address is part of traces: the program sees the code
+/// that reads it.
+pub const VECTOR: u64 = 0x6E30_0000_0000;
+/// Replay only: the stack of the vDSO's functions.
+pub const CLOCK_STACK: u64 = 0x6E31_0000_0000;
+/// Its size, in bytes.
+pub const CLOCK_STACK_SIZE: u64 = 1 << 16;
 /// End of the agent's addresses.
 pub const AGENT_END: u64 = 0x7000_0000_0000;

@@ -275,6 +275,7 @@ fn open_trace(directory: &[u8], purpose: Purpose) -> &'static mut Agent {
         running: crate::orders::Running::default(),
         goal_event: u64::MAX,
         hashes: 0,
+        readings: rdb_trace::Remaining::default(),
         answers: replay::answers::Answers::default(),
         probe: crate::orders::probe::Probe::default(),
         ended: false,
@@ -296,6 +297,7 @@ fn enter(agent: &'static mut Agent) -> ! {
     let (entry, sp) = replay::apply::image(agent, &event);
     agent.replay().reader.pass();
     if let Ok(Some(next)) = agent.replay().reader.peek() {
+        replay::readings::before(agent, &next);
         replay::schedule::rewrite_cpuid(agent, &next.fixed);
     }
     crate::orders::at_start(agent);

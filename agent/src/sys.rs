@@ -61,10 +61,12 @@ pub mod nr {
     pub const PRCTL: u64 = 157;
     pub const ARCH_PRCTL: u64 = 158;
     pub const SEMCTL: u64 = 66;
+    pub const GETTIMEOFDAY: u64 = 96;
     pub const GETRLIMIT: u64 = 97;
     pub const SETRLIMIT: u64 = 160;
     pub const GETTID: u64 = 186;
     pub const TKILL: u64 = 200;
+    pub const TIME: u64 = 201;
     pub const FUTEX: u64 = 202;
     pub const SET_TID_ADDRESS: u64 = 218;
     pub const GETDENTS64: u64 = 217;

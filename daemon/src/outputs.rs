@@ -37,7 +37,8 @@ impl Timeline {
         let mut process = self.tree().copy_for(FIRST)?;
         let mut all: Vec<OutputLine> = Vec::new();
         for (event, error, text) in untimed {
-            if process.position().event.0 < event {
+            // It may stand at a stop point before that event, or at the event already.
+            if process.position().event.0 <= event {
                 let run = Run {
                     until_time: None,
                     until_event: Some(EventIndex(event)),

@@ -39,7 +39,7 @@ macro_rules! native {
     };
 }
 
-native! { pointers handlers pthreads mapping messages processes shared }
+native! { pointers handlers pthreads mapping messages processes shared readings rereads }
 
 /// Without ld.so every call is the program's own from its first instruction on.
 #[test]

@@ -1,5 +1,7 @@
 //! Events, as the rest of rdb sees them. How they are written is `encode`'s and `decode`'s.
 
+use crate::readings::Remaining;
+
 /// What an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -70,6 +72,8 @@ pub enum Tag {
     InterpreterFile = 10,
     /// Path of a mapped file, without NUL.
     Path = 11,
+    /// Clock readings since the event before ([`crate::readings`]); the first effect of its event.
+    Readings = 12,
 }
 
 /// Targets from here on are program addresses.
@@ -149,6 +153,16 @@ impl<'a> Event<'a> {
             target: p.target,
             bytes: &(if p.in_words { words } else { stream })[p.at..p.at + p.len],
         })
+    }
+
+    /// The clock readings made before it.
+    #[inline]
+    #[must_use]
+    pub fn readings(&self) -> Remaining<'a> {
+        match self.effects().next() {
+            Some(e) if e.target == Tag::Readings as u64 => Remaining::new(e.bytes),
+            _ => Remaining::default(),
+        }
     }
 
     /// The first effect with this tag.

@@ -8,7 +8,7 @@ pub const HEADER_SIZE: usize = 4096;
 /// First eight bytes.
 pub const MAGIC: [u8; 8] = *b"RDBTRACE";
 /// Version of the whole format. Any change of meaning bumps it.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Byte offset of each field. All are naturally aligned, so that the writer may update them in place.
 pub mod offset {

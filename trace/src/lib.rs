@@ -29,6 +29,7 @@ pub mod event;
 pub mod header;
 pub mod memory;
 pub mod reader;
+pub mod readings;
 mod sites;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use cpu::Cpu;
 pub use event::{Effect, Event, Kind, RecordError, Tag};
 pub use header::{End, HEADER_SIZE, Header, HeaderError, MAGIC, Origin, VERSION};
 pub use reader::{OpenError, Opened, Pieces, Reader, Source};
+pub use readings::{Readings, Remaining};
 pub use writer::{Room, Writer};
 
 /// Name of the event log inside a trace directory.

@@ -5,7 +5,9 @@
 //! This room may use `unsafe` to name the linker's symbols for the agent's text.
 #![allow(unsafe_code)]
 
+pub mod clock;
 pub mod patch;
+pub mod proof;
 
 use crate::context::Context;
 use crate::state::{Agent, Mode};

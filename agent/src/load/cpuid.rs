@@ -91,32 +91,42 @@ fn candidates(fd: u64, text: &Segment) -> Vec<u64> {
     found
 }
 
-/// Whether decoding from the start of its function arrives at the instruction.
-fn proven(fd: u64, text: &Segment, starts: &[u64], at: u64) -> bool {
-    let address = at - text.0 + text.1;
-    let Some(start) = starts.partition_point(|s| *s <= address).checked_sub(1).map(|i| starts[i]) else {
+/// Whether decoding from the start of its function arrives at this offset of an open file, at `xor` of two bytes.
+#[must_use]
+pub fn is_instruction(fd: u64, at: u64) -> bool {
+    let Some(table) = headers(fd) else { return false };
+    let Some(text) = texts(&table).find(|t| (t.0..t.0 + t.2).contains(&at)) else {
         return false;
     };
+    instruction(fd, &text, &functions::starts(fd, &table), at) == Some((Opcode::XOR, 2))
+}
+
+/// Whether decoding from the start of its function arrives at the instruction.
+fn proven(fd: u64, text: &Segment, starts: &[u64], at: u64) -> bool {
+    instruction(fd, text, starts, at).is_some_and(|i| i.0 == Opcode::CPUID)
+}
+
+/// The instruction at an offset, and its length, if decoding from the start of its function arrives there.
+fn instruction(fd: u64, text: &Segment, starts: &[u64], at: u64) -> Option<(Opcode, u64)> {
+    let address = at - text.0 + text.1;
+    let start = starts.partition_point(|s| *s <= address).checked_sub(1).map(|i| starts[i])?;
     if start < text.1 || address - start > LONGEST {
-        return false;
+        return None;
     }
     // The longest instruction has 15 bytes.
     let len = (address - start + 16).min(text.1 + text.2 - start);
-    let Some(code) = read(fd, start - text.1 + text.0, len) else {
-        return false;
-    };
+    let code = read(fd, start - text.1 + text.0, len)?;
     let decoder = InstDecoder::default();
     let (mut here, goal) = (0, (address - start) as usize);
     loop {
-        let Ok(instruction) = decoder.decode(&mut U8Reader::new(&code[here..])) else {
-            return false;
-        };
+        let instruction = decoder.decode(&mut U8Reader::new(&code[here..])).ok()?;
+        let len = instruction.len().to_const();
         if here == goal {
-            return instruction.opcode() == Opcode::CPUID;
+            return Some((instruction.opcode(), len));
         }
-        here += instruction.len().to_const() as usize;
+        here += len as usize;
         if here > goal {
-            return false;
+            return None;
         }
     }
 }

@@ -49,6 +49,7 @@ pub fn load(agent: &mut Agent, program: u64, interpreter: &mut dyn FnMut(&[u8]) 
         loaded.base = ld.base;
         loaded.entry = ld.entry;
     }
+    crate::intercept::clock::load(agent.mode).map_err(elf::LoadError::Map)?;
     sys::mmap(
         STACK_TOP - STACK_SIZE,
         STACK_SIZE,

@@ -20,8 +20,8 @@ const AT_SYSINFO_EHDR: u64 = 33;
 
 /// Builds the stack and returns the stack pointer at entry, or `None` when arguments and environment do not fit.
 ///
-/// The auxiliary vector is the kernel's, with the program's own values, and without the vDSO (every clock read must be
-/// seen) and restartable sequences (the kernel would write program memory unasked).
+/// The auxiliary vector is the kernel's, with the program's own values, with the agent's vDSO (every clock read must be
+/// seen), and without restartable sequences (the kernel would write program memory unasked).
 #[must_use]
 pub fn build(auxv: &[(u64, u64)], loaded: &Loaded, path: &[u8], args: &[Vec<u8>], env: &[Vec<u8>]) -> Option<u64> {
     let total: usize = path.len() + args.iter().chain(env).map(|s| s.len() + 9).sum::<usize>() + 8192;
@@ -64,7 +64,7 @@ pub fn build(auxv: &[(u64, u64)], loaded: &Loaded, path: &[u8], args: &[Vec<u8>]
         };
         words.extend([tag, value]);
     }
-    words.extend([AT_NULL, 0]);
+    words.extend([AT_SYSINFO_EHDR, crate::layout::VDSO, AT_NULL, 0]);
     let sp = (top - words.len() as u64 * 8) & !15;
     for (i, w) in words.iter().enumerate() {
         memory::put(sp + 8 * i as u64, *w);

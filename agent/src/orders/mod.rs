@@ -24,6 +24,8 @@ pub struct Running {
     pub run: Option<Run>,
     /// Last hit on the way.
     pub last_hit: Option<Hit>,
+    /// Where it is paused, the next event is about to happen: the program has made the call, not only passed a stop point before it.
+    pub at_event: bool,
 }
 
 /// Paused at the very start.
@@ -35,6 +37,7 @@ pub fn at_start(agent: &mut Agent) {
 
 /// The event goal of the run is reached.
 pub fn reached_event(agent: &mut Agent) {
+    agent.replay().running.at_event = true;
     pause(agent, RunEnd::Goal, &[]);
 }
 
@@ -320,7 +323,9 @@ fn refuse(reason: &str) -> Answer {
 fn start(agent: &mut Agent, run: Run) -> Option<Answer> {
     let here = position(agent);
     let r = agent.replay();
-    let passed = run.until_time.is_some_and(|t| t <= here.time) || run.until_event.is_some_and(|e| e <= here.event);
+    let at_event = r.running.at_event;
+    let event_passed = |e| e < here.event || e == here.event && at_event;
+    let passed = run.until_time.is_some_and(|t| t <= here.time) || run.until_event.is_some_and(event_passed);
     if passed || r.ended {
         let end = if passed { RunEnd::Goal } else { RunEnd::End };
         let at = agent.host.hits_here();
@@ -331,6 +336,7 @@ fn start(agent: &mut Agent, run: Run) -> Option<Answer> {
     agent.replay().running = Running {
         run: Some(run),
         last_hit: None,
+        at_event: false,
     };
     None
 }

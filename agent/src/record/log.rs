@@ -16,7 +16,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use rdb_trace::chunk::RAW;
 use rdb_trace::event::Fixed;
 use rdb_trace::header::{HEADER_SIZE, offset};
-use rdb_trace::{Cpu, End, Header, Origin, Room, Tag, Writer};
+use rdb_trace::{Cpu, End, Header, Origin, Readings, Room, Tag, Writer};
 
 const MIN_STEP: u64 = 1 << 20;
 const MAX_STEP: u64 = 64 << 20;
@@ -102,6 +102,8 @@ pub struct Log {
     writer: Writer<Mapping>,
     settings: Settings,
     open: bool,
+    /// Clock readings since the latest event.
+    pub readings: Readings,
     /// Event count at which the next memory hash is due.
     pub next_hash: u64,
     /// The bytes of an effect whose successor is not known yet.
@@ -135,6 +137,7 @@ impl Log {
             writer,
             settings: *settings,
             open: true,
+            readings: Readings::new(),
             next_hash: u64::from(settings.verify_every),
             kept: Vec::new(),
         })
@@ -171,11 +174,21 @@ impl Log {
 
     /// Starts a record.
     pub fn event(&mut self, fixed: Fixed) -> Record<'_> {
+        let mut pending = None;
+        if !self.readings.is_empty() {
+            self.kept.clear();
+            self.kept.extend_from_slice(self.readings.finish());
+            self.readings.clear();
+            pending = Some(Pending {
+                target: Tag::Readings as u64,
+                span: None,
+            });
+        }
         Record {
             log: self,
             fixed,
             begun: false,
-            pending: None,
+            pending,
         }
     }
 

@@ -11,6 +11,7 @@ pub mod log;
 pub mod outputs;
 pub mod process;
 pub mod program_break;
+pub mod readings;
 pub mod robust;
 pub mod sharing;
 pub mod snapshot;
@@ -331,6 +332,7 @@ fn deliver(agent: &mut Agent, context: &mut Context, number: u64, mut saved_mask
             fix.flags = 1;
             context.rip -= 2;
             context.rax = number;
+            agent.sites.restarting(context.rip);
         }
         first = false;
         let mask = saved_mask.take().unwrap_or_else(|| signals::mask(agent));

@@ -158,6 +158,7 @@ pub fn let_go(agent: &mut Agent, context: &mut Context, own_files: bool) {
     sharing::abandon(agent, own_files);
     agent.sites.set(false);
     agent.host.patched(false);
+    intercept::clock::leave();
     super::program_break::give_back(agent);
     intercept::trap_cpu(false);
     for signal in 1..=64u64 {

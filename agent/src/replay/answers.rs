@@ -25,6 +25,13 @@ impl Answers {
         }
     }
 
+    /// Notes a clock's time.
+    pub fn note_clock(&mut self, id: u8, time: [u64; 2]) {
+        if let Some(clock) = self.clocks.get_mut(usize::from(id)) {
+            *clock = time;
+        }
+    }
+
     /// A clock as last read.
     #[must_use]
     pub fn clock(&self, id: u64) -> [u64; 2] {

@@ -9,6 +9,7 @@ pub mod apply;
 pub mod events;
 pub mod lineage;
 pub mod open;
+pub mod readings;
 pub mod schedule;
 pub mod ticks;
 
@@ -24,7 +25,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rdb_trace::event::Fixed;
-use rdb_trace::{Event, Kind};
+use rdb_trace::{Event, Kind, Remaining};
 
 /// Whom a replay serves.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub struct Replay {
     pub goal_event: u64,
     /// Memory hashes found equal.
     pub hashes: u64,
+    /// Clock readings the program has yet to make before the next event.
+    pub readings: Remaining<'static>,
     /// What evaluated code may ask for.
     pub answers: answers::Answers,
     /// State of a probe.
@@ -182,7 +185,10 @@ fn enter(agent: &mut Agent, context: &Context) {
 /// The event the program is about to meet.
 fn upcoming(agent: &mut Agent) -> Event<'static> {
     match agent.replay().reader.peek() {
-        Ok(Some(e)) => e,
+        Ok(Some(e)) => {
+            readings::check(agent, &e);
+            e
+        }
         Ok(None) => ended(agent),
         Err(e) => damaged(agent, e),
     }

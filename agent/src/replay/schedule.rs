@@ -63,6 +63,7 @@ pub fn next(agent: &'static mut Agent) -> ! {
                 if f.flags & 1 != 0 {
                     context.rip -= 2;
                     context.rax = f.args[0];
+                    agent.sites.restarting(context.rip);
                 }
                 let mut info = [0u8; 128];
                 if let Some(e) = event.tagged(Tag::SignalInfo) {
@@ -84,6 +85,7 @@ pub fn next(agent: &'static mut Agent) -> ! {
                 {
                     signals::frame::save_fp(left);
                 }
+                super::readings::before(agent, &event);
                 super::ticks::set_goal(agent, &f);
                 rewrite_cpuid(agent, &f);
                 agent.current = thread;

@@ -146,6 +146,9 @@ pub fn pop(agent: &mut Agent, context: &mut Context) -> bool {
     let (stack, rsp) = (saved.stack, saved.rsp);
     let keep = *context;
     *context = saved;
+    if agent.sites.is_patched_at(saved.rip) {
+        agent.sites.restarting(saved.rip);
+    }
     context.flags = keep.flags;
     context.link = keep.link;
     context.stack = keep.stack;
