@@ -196,7 +196,7 @@ fn record(given: &Given) -> ! {
     sys::close(fd);
     match started {
         Ok((entry, sp)) => {
-            threads::token::acquire();
+            threads::token::acquire(0);
             crate::arch::dispatch::set_gs_base(threads::slot_address(0));
             intercept();
             // SAFETY: the program is loaded and its stack built; nothing here needs dropping.
@@ -225,7 +225,7 @@ fn execute(request: &Request) {
 /// What execve(2) lets a program inherit: the mask, and which signals are ignored (bit `n-1` for signal `n`).
 fn inherited_signals() -> (u64, u64) {
     let mut ignored = 0;
-    for signal in (1..=64u64).filter(|s| !matches!(s, 9 | 19 | 31) && !signals::synchronous(*s)) {
+    for signal in (1..=64u64).filter(|s| !matches!(s, 9 | 19) && !signals::is_ours(*s)) {
         let mut old = [0u64; 4];
         sys::raw_agent_pointers(sys::nr::RT_SIGACTION, [signal, 0, old.as_mut_ptr() as u64, 8, 0, 0]);
         if old[0] == 1 {
@@ -276,6 +276,7 @@ fn open_trace(directory: &[u8], purpose: Purpose) -> &'static mut Agent {
         goal_event: u64::MAX,
         hashes: 0,
         readings: rdb_trace::Remaining::default(),
+        sought: None,
         answers: replay::answers::Answers::default(),
         probe: crate::orders::probe::Probe::default(),
         ended: false,

@@ -110,7 +110,7 @@ pub fn released<R>(agent: &'static mut Agent, wait: impl FnOnce() -> R) -> (&'st
     crate::record::sharing::left(agent);
     crate::threads::token::release();
     let r = wait();
-    crate::threads::token::acquire();
+    crate::threads::token::acquire(me);
     // SAFETY: we hold the token again and the old reference was moved in here.
     let agent = unsafe { claim() };
     agent.current = me;

@@ -87,6 +87,10 @@ pub mod nr {
     pub const EPOLL_PWAIT: u64 = 281;
     pub const SENDFILE: u64 = 40;
     pub const RT_SIGQUEUEINFO: u64 = 129;
+    pub const TIMER_CREATE: u64 = 222;
+    pub const TIMER_SETTIME: u64 = 223;
+    pub const TIMER_DELETE: u64 = 226;
+    pub const RT_TGSIGQUEUEINFO: u64 = 297;
     pub const SPLICE: u64 = 275;
     pub const PWRITEV: u64 = 296;
     pub const PWRITEV2: u64 = 328;
@@ -376,6 +380,31 @@ pub fn set_mask(mask: u64) {
 /// tgkill(2).
 pub fn tgkill(pid: u64, tid: u64, signal: u64) -> i64 {
     call!(nr::TGKILL, pid, tid, signal)
+}
+
+/// rt_tgsigqueueinfo(2), to a thread of this process.
+pub fn queue_signal(tid: u64, signal: u64, info: &[u64; 16]) -> i64 {
+    call!(nr::RT_TGSIGQUEUEINFO, pid(), tid, signal, info.as_ptr() as u64)
+}
+
+/// timer_create(2) of a monotonic clock that sends a thread a signal with a value (`SIGEV_THREAD_ID`). Its number.
+pub fn make_timer(tid: u64, signal: u64, value: u64) -> Option<u64> {
+    // struct sigevent: value, signal, notification, thread.
+    let event = [value, signal | 4 << 32, tid, 0, 0, 0, 0, 0];
+    let mut id = 0u32;
+    let r = call!(nr::TIMER_CREATE, 1, event.as_ptr() as u64, (&raw mut id) as u64);
+    (r == 0).then_some(u64::from(id))
+}
+
+/// timer_settime(2): once, after so many nanoseconds (below a second).
+pub fn set_timer(id: u64, nanoseconds: u64) {
+    let when = [0, 0, 0, nanoseconds];
+    call!(nr::TIMER_SETTIME, id, 0, when.as_ptr() as u64, 0);
+}
+
+/// timer_delete(2).
+pub fn delete_timer(id: u64) {
+    call!(nr::TIMER_DELETE, id);
 }
 
 /// getpid(2).

@@ -41,6 +41,51 @@ macro_rules! native {
 
 native! { pointers handlers pthreads mapping messages processes shared readings rereads }
 
+/// Threads and signals get through to loops without system calls, at the same moments in replay: what a race has brought forth is the same.
+fn interrupt(what: &str, optimised: bool) {
+    let sandbox = Sandbox::new();
+    let binary = compiled(&sandbox, "native", &[if optimised { "-O2" } else { "-O0" }]);
+    let recorded = sandbox.record("trace", &[&binary, what]);
+    assert!(recorded.out.status.success(), "{what}: {:?}", recorded.out);
+    assert_eq!(text(&recorded.out.stderr), "", "{what}");
+    let expected: &[&str] = match what {
+        "flags" => &["flag 1\n"],
+        "computations" => &["sums 20000000 20000000 counts 49999999 49999999\n"],
+        "locks" => &["shared 9000000\n"],
+        "races" => &["raced to "],
+        "processes" => &["child 1, parent 2\n"],
+        "signals" => &["rings at "],
+        _ => &["rings at ", "block of 1\n"],
+    };
+    let printed = text(&recorded.out.stdout);
+    for part in expected {
+        assert!(printed.contains(part), "{what}: {printed}");
+    }
+    sandbox.verify(&recorded.trace);
+    let again = sandbox.rdbctl().arg("output").arg(&recorded.trace).output().unwrap();
+    assert_eq!(text(&again.stdout), printed, "{what}");
+}
+
+macro_rules! interrupted {
+    ($($name:ident: $what:literal)*) => {
+        $(#[test]
+        fn $name() {
+            interrupt($what, true);
+            interrupt($what, false);
+        })*
+    };
+}
+
+interrupted! {
+    a_flag_is_waited_for: "flags"
+    computing_threads_take_turns: "computations"
+    spin_locks: "locks"
+    a_race: "races"
+    processes_that_spin: "processes"
+    signals_in_computation: "signals"
+    signals_in_string_instructions: "strings"
+}
+
 /// Without ld.so every call is the program's own from its first instruction on.
 #[test]
 fn a_static_program() {

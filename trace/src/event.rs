@@ -26,6 +26,8 @@ pub enum Kind {
     Tick = 9,
     /// Memory shared with other processes was found changed: they wrote these bytes while this process did not run.
     Changed = 10,
+    /// The program was interrupted in native code, between two events, at the moment its state tells ([`Tag::State`]).
+    Preempt = 11,
 }
 
 impl Kind {
@@ -41,6 +43,7 @@ impl Kind {
             8 => Kind::Hash,
             9 => Kind::Tick,
             10 => Kind::Changed,
+            11 => Kind::Preempt,
             _ => return None,
         })
     }
@@ -74,6 +77,8 @@ pub enum Tag {
     Path = 11,
     /// Clock readings since the event before ([`crate::readings`]); the first effect of its event.
     Readings = 12,
+    /// What tells a moment in native code from others: words of 8 bytes, see the format's description.
+    State = 13,
 }
 
 /// Targets from here on are program addresses.

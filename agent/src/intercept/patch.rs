@@ -204,6 +204,23 @@ impl Sites {
         });
     }
 
+    /// Whether code that is patched, or may be, is at an address or right behind it.
+    #[must_use]
+    pub fn is_near(&self, at: u64) -> bool {
+        self.patched.iter().any(|p| is_beside(p.at, at)) || self.cpuid.iter().any(|c| is_beside(*c, at))
+    }
+
+    /// Takes out what is patched at an address or right behind it.
+    pub fn clear_near(&mut self, at: u64) {
+        self.patched.retain(|p| {
+            let near = is_beside(p.at, at);
+            if near {
+                let _ = memory::patch(p.at, &p.original);
+            }
+            !near
+        });
+    }
+
     /// Takes all patches out, or puts them back.
     pub fn set(&self, on: bool) {
         for p in &self.patched {
@@ -243,6 +260,11 @@ impl Sites {
     pub fn clear(&mut self) {
         *self = Sites::default();
     }
+}
+
+/// Whether five bytes at `patch` could lie upon some of twenty at `at`.
+fn is_beside(patch: u64, at: u64) -> bool {
+    (at.saturating_sub(4)..at + 20).contains(&patch)
 }
 
 /// The distance from the end of an instruction.

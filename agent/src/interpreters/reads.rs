@@ -10,8 +10,9 @@
 //! the trap while it does, in a process with one kernel thread.
 #![allow(unsafe_code)]
 
-use crate::arch::{bases, entry};
+use crate::arch::entry;
 use crate::context::Context;
+use crate::instructions::{self, LONGEST};
 use crate::layout::{LIFE_STACK, PROGRAM_END};
 use crate::memory::{copy_out, try_get};
 use alloc::vec;
@@ -19,17 +20,12 @@ use alloc::vec::Vec;
 use core::ptr::addr_of_mut;
 use core::sync::atomic::{AtomicBool, Ordering};
 use rdb_protocol::replay::Word;
-use yaxpeax_arch::{Decoder, LengthedInstruction, U8Reader};
-use yaxpeax_x86::long_mode::behavior::AccessVisitor;
-use yaxpeax_x86::long_mode::{InstDecoder, Instruction, Opcode, RegSpec, Segment};
+use yaxpeax_x86::long_mode::{Instruction, Opcode};
 
 /// `si_code` of a SIGTRAP raised by the trap flag.
 pub const TRACE: i32 = 2;
 /// More words than this are too many to compare at each stop point.
 const MOST: usize = 1 << 16;
-/// A byte no instruction is longer than.
-const LONGEST: usize = 15;
-
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 static mut READS: Reads = Reads::NONE;
 
@@ -116,12 +112,11 @@ impl Reads {
     fn step(&mut self, context: &Context) {
         let mut code = [0_u8; LONGEST];
         copy_out(context.rip, &mut code);
-        let Ok(instruction) = InstDecoder::default().decode(&mut U8Reader::new(&code)) else {
+        let Some(instruction) = instructions::decode(&code) else {
             self.inexact |= !registers_alone(&code);
             return;
         };
         let repeated = instruction.prefixes.rep_any();
-        let behind = context.rip + instruction.len().to_const();
         let width = instruction.mem_size().and_then(|s| s.bytes_size()).map_or(8, u64::from);
         // A repeated instruction traps before each of its rounds.
         let round = !(repeated && context.rcx == 0);
@@ -138,21 +133,13 @@ impl Reads {
             Opcode::SCAS if round => self.access(context.rdi, width, false),
             Opcode::STOS if round => self.access(context.rdi, width, true),
             Opcode::MOVS | Opcode::CMPS | Opcode::LODS | Opcode::SCAS | Opcode::STOS | Opcode::LEA | Opcode::NOP => {}
-            _ => self.plain(&instruction, context, behind),
+            _ => self.plain(&instruction, context),
         }
     }
 
-    fn plain(&mut self, instruction: &Instruction, context: &Context, behind: u64) {
-        let thread_local = (0..instruction.operand_count()).any(|i| instruction.segment_override_for_op(i) == Some(Segment::FS));
-        let mut visit = Visit {
-            registers: context.registers(),
-            behind,
-            base: if thread_local { bases::fs_base() } else { 0 },
-            found: [(0, 0, false); 8],
-            count: 0,
-            unknown: false,
-        };
-        if instruction.behavior().visit_accesses(&mut visit).is_err() {
+    fn plain(&mut self, instruction: &Instruction, context: &Context) {
+        let found = instructions::accesses(instruction, context);
+        if found.is_complex {
             // Most of these keep registers in memory of the code's own, or access none.
             let (gathers, bits) = (
                 Opcode::VPGATHERDD..=Opcode::VGATHERQPS,
@@ -162,11 +149,11 @@ impl Reads {
             let gathers = (*gathers.start() as u32..=*gathers.end() as u32).contains(&(opcode as u32));
             self.inexact |= gathers || bits.contains(&opcode);
         }
-        self.inexact |= visit.unknown;
+        self.inexact |= found.is_partial;
         // All that is read is read before anything is written.
         for write in [false, true] {
-            for access in visit.found[..visit.count].iter().filter(|a| a.2 == write) {
-                self.access(access.0, access.1, write);
+            for access in found.list().iter().filter(|a| a.write == write) {
+                self.access(access.address, access.size, write);
             }
         }
     }
@@ -203,56 +190,6 @@ fn registers_alone(code: &[u8; LONGEST]) -> bool {
         0xc5 => code[3] & REGISTER == REGISTER,
         0xc4 => code[4] & REGISTER == REGISTER,
         _ => false,
-    }
-}
-
-/// The accesses of one instruction.
-struct Visit {
-    registers: crate::interpreters::Registers,
-    behind: u64,
-    base: u64,
-    /// Address, size, and whether it is a write.
-    found: [(u64, u64, bool); 8],
-    count: usize,
-    unknown: bool,
-}
-
-impl Visit {
-    fn note(&mut self, address: Option<u64>, size: u32, write: bool) {
-        match address {
-            Some(address) if self.count < self.found.len() => {
-                self.found[self.count] = (address.wrapping_add(self.base), size.into(), write);
-                self.count += 1;
-            }
-            _ => self.unknown = true,
-        }
-    }
-}
-
-impl AccessVisitor for Visit {
-    fn register_read(&mut self, _: RegSpec) {}
-
-    fn register_write(&mut self, _: RegSpec) {}
-
-    fn get_register(&mut self, register: RegSpec) -> Option<u64> {
-        if register == RegSpec::rip() {
-            return Some(self.behind);
-        }
-        let value = self.registers.get(usize::from(register.num())).copied()?;
-        match register.class().width() {
-            8 => Some(value),
-            4 => Some(value & 0xffff_ffff),
-            1 => Some(value & 0xff),
-            _ => None,
-        }
-    }
-
-    fn memory_read(&mut self, address: Option<u64>, size: u32) {
-        self.note(address, size, false);
-    }
-
-    fn memory_write(&mut self, address: Option<u64>, size: u32) {
-        self.note(address, size, true);
     }
 }
 

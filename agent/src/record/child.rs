@@ -34,7 +34,7 @@ pub fn begin(agent: &mut Agent, context: &mut Context, stream: Option<u32>, fork
         None => return let_go(agent, context, own_files),
     }
     become_child(agent, request);
-    token::reset();
+    token::reset(agent.current);
     // The kernel has dropped both at the fork.
     if let Err(e) = intercept::enable() {
         crate::diag::say!("process {} is not recorded (error {e}); it goes on", sys::pid());
@@ -73,6 +73,8 @@ pub fn become_child(agent: &mut Agent, (flags, _, _, ctid, _): Request) {
         s.pending.store(0, Ordering::SeqCst);
         s.wanted.store(0, Ordering::SeqCst);
         s.apart.store(false, Ordering::SeqCst);
+        // Timers are not inherited (timer_create(2)).
+        s.forget_timer(false);
         if n == me {
             s.tid.store(sys::raw(nr::GETTID, [0; 6]).cast_unsigned(), Ordering::SeqCst);
         } else {

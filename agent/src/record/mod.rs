@@ -9,6 +9,7 @@ pub mod group;
 pub mod listing;
 pub mod log;
 pub mod outputs;
+pub mod preempt;
 pub mod process;
 pub mod program_break;
 pub mod readings;
@@ -47,6 +48,8 @@ pub struct Recorder {
     pub sharing: sharing::Sharing,
     /// Events between memory hashes; 0 for none.
     pub verify_every: u64,
+    /// A thread is being interrupted in native code.
+    pub stepping: Option<preempt::Stepping>,
     warned: Vec<u64>,
     /// What the latest call wrote.
     spans: Vec<syscalls::Span>,
@@ -63,6 +66,7 @@ impl Recorder {
             sharing: sharing::Sharing::default(),
             outputs: outputs::Outputs::new(),
             verify_every,
+            stepping: None,
             warned: Vec::new(),
             spans: Vec::new(),
         }
@@ -316,7 +320,7 @@ fn deliver(agent: &mut Agent, context: &mut Context, number: u64, mut saved_mask
     let mut first = true;
     while let Some((signal, info)) = me.take() {
         let action = agent.actions[signal as usize];
-        if action[0] == 0 && signals::synchronous(signal) {
+        if action[0] == 0 && signals::is_ours(signal) {
             // Sent to a program without a handler: the kernel would have ended it, had the agent not a handler of its own.
             agent.recorder().end(rdb_trace::End::Signalled(signal as u32));
             sys::set_action(signal, &[0, signals::flag::RESTORER, signals::handlers::restorer(), 0]);
@@ -390,6 +394,7 @@ fn give_way(agent: &'static mut Agent) -> &'static mut Agent {
     if slot(agent.current).wanted.load(core::sync::atomic::Ordering::SeqCst) != 0 {
         crate::interpreters::cpython::ticks::request();
     }
+    preempt::remind_if_wanted(slot(agent.current));
     agent
 }
 

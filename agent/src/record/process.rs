@@ -166,7 +166,7 @@ pub fn let_go(agent: &mut Agent, context: &mut Context, own_files: bool) {
             continue;
         }
         let action = agent.actions[signal as usize];
-        if action[0] > 1 || signals::synchronous(signal) || signal == 31 {
+        if action[0] > 1 || signals::is_ours(signal) {
             sys::set_action(signal, &action);
         }
     }
@@ -203,7 +203,7 @@ extern "C" fn rdb_thread_start(n: u64) -> ! {
     slot(n as usize)
         .tid
         .store(sys::raw(nr::GETTID, [0; 6]).cast_unsigned(), core::sync::atomic::Ordering::SeqCst);
-    token::acquire();
+    token::acquire(n as usize);
     // SAFETY: we hold the token; the context was made for this thread by `frame::for_thread`; nothing here needs dropping.
     unsafe {
         let agent = crate::state::claim();

@@ -9,6 +9,7 @@ pub mod apply;
 pub mod events;
 pub mod lineage;
 pub mod open;
+pub mod preempt;
 pub mod readings;
 pub mod schedule;
 pub mod ticks;
@@ -21,6 +22,7 @@ use crate::state::Agent;
 use crate::sys::{errno, nr};
 use crate::syscalls::{self, Policy};
 use crate::{signals, sys};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -57,6 +59,8 @@ pub struct Replay {
     pub hashes: u64,
     /// Clock readings the program has yet to make before the next event.
     pub readings: Remaining<'static>,
+    /// A moment in native code at which the program is to be stopped.
+    pub sought: Option<Box<preempt::Sought>>,
     /// What evaluated code may ask for.
     pub answers: answers::Answers,
     /// State of a probe.
@@ -268,6 +272,7 @@ pub fn describe(f: &Fixed) -> String {
         Kind::Hash => String::from("memory hash"),
         Kind::Tick => format!("tick {}", f.ret),
         Kind::Changed => String::from("shared memory changed"),
+        Kind::Preempt => String::from("interrupted in native code"),
         Kind::Start => String::from("start"),
     };
     format!(

@@ -87,6 +87,7 @@ pub fn next(agent: &'static mut Agent) -> ! {
                 }
                 super::readings::before(agent, &event);
                 super::ticks::set_goal(agent, &f);
+                super::preempt::seek(agent, &event);
                 rewrite_cpuid(agent, &f);
                 agent.current = thread;
                 agent.host.run_thread(thread);

@@ -16,8 +16,8 @@ const MAGIC: u32 = 0x4650_5853;
 /// [`Context::link`] of a context whose FP state is still in the registers: it was made by a patched system call site.
 pub const FAST: u64 = 1;
 
-/// The FP state of a context in its frame.
-fn fp_bytes(context: &mut Context) -> &'static mut [u8] {
+/// The FP state of a context in its frame: an XSAVE area, or nothing.
+pub fn fp_bytes(context: &mut Context) -> &'static mut [u8] {
     save_fp(context);
     fp_area(context)
 }

@@ -10,10 +10,11 @@ use crate::arch::entry;
 use crate::context::Context;
 use crate::interpreters::cpython::{compare, ticks};
 use crate::interpreters::reads;
-use crate::layout::{AGENT_END, IMAGE_BASE};
+use crate::layout::{AGENT_END, IMAGE_BASE, PROGRAM_END};
+use crate::record::preempt;
 use crate::state::{self, Mode};
 use crate::sys;
-use crate::threads::{current_slot, slot};
+use crate::threads::{current_slot, slot, token};
 use core::sync::atomic::Ordering;
 
 const SIGTRAP: u64 = 5;
@@ -41,6 +42,8 @@ pub fn install() {
     for signal in [4, 5, 7, 8, 11] {
         sys::set_action(signal, &[on_fault as *const () as u64, flags, restorer(), 0]);
     }
+    // Calls that it interrupts go on.
+    sys::set_action(preempt::NUDGE, &[asynchronous(), flags | flag::RESTART, restorer(), 0]);
 }
 
 extern "C" fn on_system_call(_signal: i32, info: *const [u8; 128], context: *mut Context) {
@@ -48,11 +51,19 @@ extern "C" fn on_system_call(_signal: i32, info: *const [u8; 128], context: *mut
     let code = unsafe { (*info)[8] };
     if code != SYS_USER_DISPATCH {
         // Another recorded process waits for this one, see `record::group`.
-        return ticks::request();
+        if preempt::ask() {
+            if token::holder() == current_slot() {
+                interrupted(context);
+            } else {
+                preempt::nudge_holder();
+            }
+        }
+        return;
     }
     // SAFETY: SIGSYS interrupts program code only (agent text is the allowed range), and the context is the kernel's, alive until we return.
     let (agent, context) = unsafe { (state::claim(), &mut *context) };
     agent.current = current_slot();
+    preempt::abandon(agent, context);
     if slot(agent.current).fast_context.load(Ordering::Relaxed) == 0 {
         super::frame::prepare_fast(agent.current, context);
     }
@@ -126,7 +137,11 @@ extern "C" fn on_fault(signal: i32, info: *const [u8; 128], context: *mut Contex
         // SAFETY: a stub was interrupted, which program code runs through, so this thread holds the token.
         let agent = unsafe { state::claim() };
         agent.current = current_slot();
+        preempt::abandon(agent, context);
         crate::interpreters::tick(agent, context);
+        return;
+    }
+    if signal == SIGTRAP && context.rip < PROGRAM_END && native(context, code == reads::TRACE) {
         return;
     }
     // Elsewhere above the program it is the program that jumped astray.
@@ -137,7 +152,22 @@ extern "C" fn on_fault(signal: i32, info: *const [u8; 128], context: *mut Contex
     // SAFETY: program code was interrupted, so this thread holds the token.
     let agent = unsafe { state::claim() };
     agent.current = current_slot();
+    preempt::abandon(agent, context);
     crate::intercept::fault(agent, context, signal, info, code);
+}
+
+/// A SIGTRAP in program code: true when it is a step, or a stub's, of what interrupts native code.
+fn native(context: *mut Context, is_step: bool) -> bool {
+    // SAFETY: program code was interrupted, so this thread holds the token; the context is the kernel's, alive until we return.
+    let (agent, context) = unsafe { (state::claim(), &mut *context) };
+    agent.current = current_slot();
+    match agent.mode {
+        Mode::Record if is_step && preempt::is_stepping(agent) => preempt::step(agent, context),
+        Mode::Record if !is_step && preempt::is_stepping(agent) => return preempt::behind(agent, context),
+        Mode::Replay | Mode::Probe if !is_step => return crate::replay::preempt::trapped(agent, context),
+        _ => return false,
+    }
+    true
 }
 
 /// Asynchronous signals only leave a note; delivery happens at an event, or at a tick, which then is one.
@@ -146,6 +176,9 @@ extern "C" fn on_signal(signal: i32, info: *const [u8; 128], context: *mut Conte
     let (info, context) = unsafe { (&*info, &mut *context) };
     let me = current_slot();
     let signal = u64::from(signal.unsigned_abs());
+    if preempt::is_nudge(signal, info) {
+        return interrupted(context);
+    }
     let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
     let main = slot(0);
     let bit = 1u64 << (signal - 1);
@@ -162,10 +195,28 @@ extern "C" fn on_signal(signal: i32, info: *const [u8; 128], context: *mut Conte
         return;
     }
     super::overdue::note(slot(me), signal);
+    let others = slot(me).wanted.load(Ordering::SeqCst) != 0;
     slot(me).post(signal, info);
     ticks::request();
+    if !others && !slot(me).apart.load(Ordering::SeqCst) {
+        preempt::remind(slot(me));
+    }
     let window = entry::rdb_window_start as *const () as u64..entry::rdb_window_end as *const () as u64;
     if window.contains(&context.rip) {
         context.rip = entry::rdb_window_interrupted as *const () as u64;
+    }
+}
+
+/// A nudge: where it finds program code, that is interrupted.
+fn interrupted(context: *mut Context) {
+    // SAFETY: the context is the kernel's, alive until we return.
+    let context = unsafe { &mut *context };
+    if crate::preempt::is_program(context.rip) {
+        // SAFETY: program code was interrupted, so this thread holds the token.
+        let agent = unsafe { state::claim() };
+        agent.current = current_slot();
+        preempt::nudged(agent, context);
+    } else {
+        preempt::remind_if_wanted(slot(current_slot()));
     }
 }

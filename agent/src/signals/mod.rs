@@ -9,6 +9,7 @@ pub mod handlers;
 pub mod overdue;
 
 use crate::context::Context;
+use crate::record::preempt::NUDGE;
 use crate::state::{Agent, Mode};
 use crate::sys::{self, KernelAction};
 use crate::threads::slot;
@@ -16,8 +17,8 @@ use core::sync::atomic::Ordering;
 
 /// SIGKILL and SIGSTOP cannot be blocked.
 const UNBLOCKABLE: u64 = 1 << 8 | 1 << 18;
-/// Signals the agent needs and therefore never blocks in the kernel: SIGTRAP, SIGBUS, SIGSEGV, SIGSYS.
-const NEEDED: u64 = 1 << 4 | 1 << 6 | 1 << 10 | 1 << 30;
+/// Signals the agent needs and therefore never blocks in the kernel: SIGTRAP, SIGBUS, SIGSEGV, SIGSYS, and what interrupts native code.
+const NEEDED: u64 = 1 << 4 | 1 << 6 | 1 << 10 | 1 << 30 | 1 << (NUDGE - 1);
 /// `SA_RESTORER`, `SA_SIGINFO`, `SA_ONSTACK`, `SA_RESTART`, `SA_NODEFER`, `SA_RESETHAND`.
 #[allow(missing_docs)]
 pub mod flag {
@@ -35,6 +36,12 @@ pub mod flag {
 #[must_use]
 pub fn synchronous(signal: u64) -> bool {
     matches!(signal, 4 | 5 | 7 | 8 | 11)
+}
+
+/// Whether the kernel has a handler of the agent's for a signal whatever the program does about it.
+#[must_use]
+pub fn is_ours(signal: u64) -> bool {
+    synchronous(signal) || signal == 31 || signal == NUDGE
 }
 
 /// Sets the running thread's mask, in the frame it returns through too.
@@ -61,7 +68,7 @@ pub fn mask(agent: &Agent) -> u64 {
 
 /// Makes the kernel's disposition follow the program's.
 pub fn install(signal: u64, action: &KernelAction) {
-    if synchronous(signal) || signal == 31 {
+    if is_ours(signal) {
         return; // always ours
     }
     let kernel = if action[0] <= 1 {

@@ -46,6 +46,8 @@ pub struct Slot {
     pub fast_rsp: AtomicU64,
     /// Not 0 while the kernel's thread exists (`CLONE_CHILD_CLEARTID`): until then its signal stack is in use.
     pub kernel: AtomicU32,
+    /// A timer of the agent's for this thread: its number in the kernel, plus 1.
+    pub timer: AtomicU64,
     /// A vfork child: signals sent to its process are not the parent's.
     pub apart: AtomicBool,
     infos: UnsafeCell<[[u8; 128]; 65]>,
@@ -70,6 +72,24 @@ impl Slot {
     pub fn refresh(&self) {
         let wanted = self.pending.load(Ordering::SeqCst) & !self.mask.load(Ordering::SeqCst);
         self.wanted.store(wanted, Ordering::SeqCst);
+    }
+
+    /// Has the kernel send this thread a signal after so many nanoseconds, once. The latest such request counts.
+    pub fn remind(&self, signal: u64, value: u64, nanoseconds: u64) {
+        if self.timer.load(Ordering::SeqCst) == 0 {
+            let made = sys::make_timer(self.tid.load(Ordering::SeqCst), signal, value);
+            let Some(timer) = made else { return };
+            self.timer.store(timer + 1, Ordering::SeqCst);
+        }
+        sys::set_timer(self.timer.load(Ordering::SeqCst) - 1, nanoseconds);
+    }
+
+    /// Forgets the timer: it is not this thread's.
+    pub fn forget_timer(&self, delete: bool) {
+        let timer = self.timer.swap(0, Ordering::SeqCst);
+        if delete && timer != 0 {
+            sys::delete_timer(timer - 1);
+        }
     }
 
     /// Drops a pending signal.
@@ -142,6 +162,7 @@ pub fn free_slot(threads: &[Thread]) -> Option<usize> {
     s.pending.store(0, Ordering::SeqCst);
     s.wanted.store(0, Ordering::SeqCst);
     s.kernel.store(1, Ordering::SeqCst);
+    s.forget_timer(true);
     s.fast_context.store(0, Ordering::SeqCst);
     Some(n)
 }

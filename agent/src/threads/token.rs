@@ -1,27 +1,30 @@
 //! The token: a ticket lock over futex(2). Fair, so no waiting thread starves.
 
-use crate::interpreters::cpython::ticks;
+use crate::record::preempt;
 use crate::sys;
-use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 static SERVING: AtomicU32 = AtomicU32::new(0);
+/// Slot of the thread that took it last.
+static HOLDER: AtomicUsize = AtomicUsize::new(0);
 
-/// How long the holder may keep the first in the queue waiting, in nanoseconds, before it is interrupted at a tick. CPython's own
-/// threads ask for the lock of the interpreter after as long.
+/// How long the holder may keep the first in the queue waiting, in nanoseconds, before it is interrupted: at a tick, or where that does not
+/// come within as long, in native code. CPython's own threads ask for the lock of the interpreter after as long.
 const PATIENCE: u64 = 5_000_000;
 
-/// Waits for the token.
-pub fn acquire() {
+/// Waits for the token, for the thread of this slot.
+pub fn acquire(me: usize) {
     let ticket = NEXT.fetch_add(1, SeqCst);
     loop {
         let serving = SERVING.load(SeqCst);
         if serving == ticket {
+            HOLDER.store(me, SeqCst);
             return;
         }
-        if serving.wrapping_add(1) == ticket && ticks::counted() {
-            if !sys::futex_wait_for(&SERVING, serving, PATIENCE) {
-                ticks::request();
+        if serving.wrapping_add(1) == ticket {
+            if !sys::futex_wait_for(&SERVING, serving, PATIENCE) && preempt::ask() {
+                preempt::nudge_holder();
             }
         } else {
             sys::futex_wait(&SERVING, serving);
@@ -38,8 +41,15 @@ pub fn release() {
 }
 
 /// In a forked child, whose one thread holds the token: nobody waits.
-pub fn reset() {
+pub fn reset(me: usize) {
     NEXT.store(SERVING.load(SeqCst).wrapping_add(1), SeqCst);
+    HOLDER.store(me, SeqCst);
+}
+
+/// Slot of the thread that runs, as far as can be told without the token.
+#[must_use]
+pub fn holder() -> usize {
+    HOLDER.load(SeqCst)
 }
 
 /// Whether somebody waits for it. Only the holder may ask.

@@ -62,6 +62,13 @@ pub fn answered() {
     }
 }
 
+/// Whether a request has not been answered yet.
+#[must_use]
+pub fn requested() -> bool {
+    // SAFETY: as above.
+    MAPPED.load(Ordering::SeqCst) && unsafe { (*(DATA as *const Data)).wanted.load(Ordering::SeqCst) != 0 }
+}
+
 /// Whether the next tick could interrupt.
 #[must_use]
 pub fn counted() -> bool {
