@@ -55,6 +55,7 @@ fn interrupt(what: &str, optimised: bool) {
         "races" => &["raced to "],
         "processes" => &["child 1, parent 2\n"],
         "signals" => &["rings at "],
+        "nested" => &["rings at ", "rounds 1\n"],
         _ => &["rings at ", "block of 1\n"],
     };
     let printed = text(&recorded.out.stdout);
@@ -83,6 +84,7 @@ interrupted! {
     a_race: "races"
     processes_that_spin: "processes"
     signals_in_computation: "signals"
+    signals_in_nested_loops: "nested"
     signals_in_string_instructions: "strings"
 }
 

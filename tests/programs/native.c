@@ -102,6 +102,24 @@ static void signals(void) {
     printf("rings at %lu\n", turns);
 }
 
+/* Inner loops that know nothing of the outer one's count. */
+static long outer_table[64];
+
+static void nested(void) {
+    struct itimerval often = {{0, 15000}, {0, 15000}}, never = {{0, 0}, {0, 0}};
+    volatile long i, j, k;
+    long sum = 0;
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (i = 0; rings < 8; i++) {
+        outer_table[i & 63]++;
+        for (j = 0; j < 50; j++)
+            for (k = 0; k < 100; k++) {}
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    for (j = 0; j < 64; j++) sum += outer_table[j];
+    printf("rounds %d\n", sum == i);
+}
+
 /* String instructions are interrupted between rounds, too. */
 static void strings(void) {
     size_t size = 64 << 20;
@@ -139,6 +157,7 @@ int main(int count, char **which) {
         if (!strcmp(which[i], "processes")) processes();
         if (!strcmp(which[i], "signals")) signals();
         if (!strcmp(which[i], "strings")) { signals(); strings(); }
+        if (!strcmp(which[i], "nested")) { signals(); nested(); }
     }
     return 0;
 }

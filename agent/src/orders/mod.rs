@@ -154,11 +154,7 @@ pub fn check_hash(agent: &mut Agent, want: u64) {
     if !matches!(agent.replay().purpose, Purpose::Verify) {
         return;
     }
-    agent.sites.set(false);
-    agent.host.patched(false);
-    let got = crate::verify::memory::hash();
-    agent.host.patched(true);
-    agent.sites.set(true);
+    let got = crate::record::memory_hash(agent);
     if got != Some(want) {
         let got = got.map_or_else(|| String::from("unreadable memory"), |g| format!("memory hash {g:016x}"));
         diverged(agent, &format!("memory hash {want:016x}"), &got);

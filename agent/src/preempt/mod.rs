@@ -2,12 +2,12 @@
 //!
 //! A loop without system calls has neither event nor tick, and yet signals must be delivered in it and other threads must run. While
 //! recording it is interrupted anywhere, and what tells this moment from others is noted: all general registers and flags, the vector
-//! registers, and the memory that the loop has been seen to access ([`State`]). In replay a jump to a stub is put at that address for the time until then
+//! registers, the memory that the loop has been seen to access, the stack's end, and of small programs all memory ([`State`]). In replay a jump to a stub is put at that address for the time until then
 //! ([`stub`]); it compares all of this and goes on, a few nanoseconds a round, until all is equal.
 //!
 //! Why that is enough: code that makes no system call and is alone on the CPU is a function of registers and memory. Were the state equal at an
 //! earlier round, the rounds from there on would be the same ones again, so that it makes no difference at which of them one stops. What is
-//! not compared is memory beyond what a round accesses; where that alone told rounds apart, the replay would stop too early, and the register
+//! not compared in large programs is other memory; where that alone told rounds apart, the replay would stop too early, and the register
 //! hashes of the events that follow would say so.
 //!
 //! Here: the state, and what replay needs to find it. Who interrupts is `record::preempt`, what happens then `replay::preempt`.
@@ -24,10 +24,17 @@ use alloc::vec::Vec;
 
 /// Arithmetic flags and the direction flag.
 const FLAGS: u64 = 0xcd5;
+/// Most words that are noted because code accesses them.
+pub const MOST_ACCESSED: usize = 24;
+/// Words around the stack pointer, where functions that are not optimised have their variables.
+const FRAME: u64 = 32;
 /// Most words of memory in a state.
-pub const MOST_WORDS: usize = 24;
+const MOST_WORDS: usize = MOST_ACCESSED + FRAME as usize;
 /// Words of a state before those of memory.
-const FIXED: usize = 16 + 1 + 16 + 1 + 1;
+const FIXED: usize = 16 + 1 + 16 + 1 + 1 + 1 + 1;
+/// Bytes of the stack that are compared, from the red zone on.
+const STACK: usize = 4096;
+const RED_ZONE: u64 = 128;
 /// Where registers, vector registers and words of memory begin in [`State::changing`].
 const VECTORS: usize = 16;
 const WORDS: usize = 32;
@@ -46,6 +53,10 @@ pub struct State {
     /// What has been seen to change from round to round, a bit each: registers, vector registers, words. It is compared first; no more than
     /// speed hangs on it.
     pub changing: u64,
+    /// Hash of the stack's end: what loops around the present one count by.
+    pub stack: u64,
+    /// Hash of all memory, of programs that are small enough; 0 for none.
+    pub memory: u64,
     /// Aligned words of memory: address and value.
     pub words: Vec<(u64, u64)>,
 }
@@ -72,8 +83,19 @@ impl State {
             vectors: vectors(fp),
             fp: hash(fp),
             changing: 0,
-            words: addresses.iter().filter_map(|&a| Some((a, memory::try_get(a)?))).collect(),
+            stack: stack(context.rsp),
+            memory: 0,
+            words: words(addresses.iter().copied()),
         }
+    }
+
+    /// Adds the words around the stack pointer.
+    pub fn with_frame(&mut self) {
+        let from = (self.registers[4] & !7).wrapping_sub(8 * FRAME / 2);
+        let frame = words((0..FRAME).map(|n| from.wrapping_add(8 * n)));
+        let new = frame.into_iter().filter(|w| self.words.iter().all(|o| o.0 != w.0));
+        let new: Vec<_> = new.collect();
+        self.words.extend(new);
     }
 
     /// All that is compared, with its bit in [`State::changing`].
@@ -89,7 +111,7 @@ impl State {
     #[must_use]
     pub fn parts(&self) -> Vec<Part> {
         let mut parts: Vec<(usize, Part)> = self.numbered().collect();
-        parts.sort_by_key(|p| self.changing >> p.0 & 1 == 0);
+        parts.sort_by_key(|p| self.changing.checked_shr(p.0 as u32).unwrap_or(0) & 1 == 0);
         parts.into_iter().map(|p| p.1).collect()
     }
 
@@ -115,12 +137,12 @@ impl State {
     /// As bytes of a trace: words, lowest byte first.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let fixed = self
-            .registers
-            .into_iter()
-            .chain([self.flags])
-            .chain(self.vectors)
-            .chain([self.fp, self.changing]);
+        let fixed =
+            self.registers
+                .into_iter()
+                .chain([self.flags])
+                .chain(self.vectors)
+                .chain([self.fp, self.changing, self.stack, self.memory]);
         let words = self.words.iter().flat_map(|w| [w.0, w.1]);
         fixed.chain(words).flat_map(u64::to_le_bytes).collect()
     }
@@ -143,14 +165,16 @@ impl State {
             vectors: words[17..33].try_into().ok()?,
             fp: words[33],
             changing: words[34],
+            stack: words[35],
+            memory: words[36],
             words: words_of_memory,
         })
     }
 
-    /// Whether what the stub does not compare is equal, too.
+    /// Whether what the stub does not compare is equal, too, but for all memory.
     #[must_use]
     pub fn is_here(&self, context: &mut Context) -> bool {
-        context.eflags & FLAGS == self.flags && hash(signals::frame::fp_bytes(context)) == self.fp
+        context.eflags & FLAGS == self.flags && hash(signals::frame::fp_bytes(context)) == self.fp && stack(context.rsp) == self.stack
     }
 }
 
@@ -183,19 +207,39 @@ fn vectors(fp: &[u8]) -> [u64; 16] {
     low
 }
 
+/// Words of memory that can be read.
+fn words(addresses: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
+    addresses.filter_map(|a| Some((a, memory::try_get(a)?))).collect()
+}
+
+/// Of the stack from its red zone on.
+fn stack(rsp: u64) -> u64 {
+    let mut bytes = [0; STACK];
+    let from = rsp.wrapping_sub(RED_ZONE);
+    let there = memory::readable(from, STACK as u64) as usize;
+    let read = memory::try_copy_out(from, &mut bytes[..there]);
+    if read { digest(&bytes[..there], START) } else { 0 }
+}
+
+const START: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// Goes on with a hash, a word at a time.
+fn digest(bytes: &[u8], sum: u64) -> u64 {
+    bytes.chunks(8).fold(sum, |sum, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        (sum ^ u64::from_le_bytes(word)).wrapping_mul(0x9FB2_1C65_1E98_DF25).rotate_left(29)
+    })
+}
+
 /// Of x87, SSE and AVX registers; those of AVX-512 are left to the other registers that change with them.
 fn hash(fp: &[u8]) -> u64 {
     let used = in_use(fp);
     let parts = [(X87_CONTROL, 1), (MXCSR, 0), (X87, 1), (XMM, 2), (YMM, 4)];
-    let mut sum = 0x9E37_79B9_7F4A_7C15u64;
-    for (range, bit) in parts {
-        if bit == 0 || used & bit != 0 {
-            for byte in fp.get(range).unwrap_or_default() {
-                sum = (sum ^ u64::from(*byte)).wrapping_mul(0x9FB2_1C65_1E98_DF25).rotate_left(29);
-            }
-        }
-    }
-    sum
+    parts
+        .into_iter()
+        .filter(|(_, bit)| *bit == 0 || used & bit != 0)
+        .fold(START, |sum, (range, _)| digest(fp.get(range).unwrap_or_default(), sum))
 }
 
 #[cfg(test)]
@@ -210,6 +254,8 @@ mod tests {
             vectors: core::array::from_fn(|i| 100 + i as u64),
             fp: 7,
             changing: 1 << 33 | 2,
+            stack: 8,
+            memory: 0,
             words: alloc::vec![(4096, 1), (8192, u64::MAX)],
         };
         let bytes = state.to_bytes();

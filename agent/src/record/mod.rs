@@ -50,6 +50,8 @@ pub struct Recorder {
     pub verify_every: u64,
     /// A thread is being interrupted in native code.
     pub stepping: Option<preempt::Stepping>,
+    /// When threads are.
+    pub pace: preempt::Pace,
     warned: Vec<u64>,
     /// What the latest call wrote.
     spans: Vec<syscalls::Span>,
@@ -67,6 +69,7 @@ impl Recorder {
             outputs: outputs::Outputs::new(),
             verify_every,
             stepping: None,
+            pace: preempt::Pace::default(),
             warned: Vec::new(),
             spans: Vec::new(),
         }
@@ -398,15 +401,20 @@ fn give_way(agent: &'static mut Agent) -> &'static mut Agent {
     agent
 }
 
-/// Logs a hash of all readable memory.
-pub fn hash_event(agent: &mut Agent) {
-    sharing::settle(agent);
+/// A hash of all readable memory, as it would be without the agent.
+pub fn memory_hash(agent: &mut Agent) -> Option<u64> {
     agent.sites.set(false);
     agent.host.patched(false);
     let hash = crate::verify::memory::hash();
     agent.host.patched(true);
     agent.sites.set(true);
-    let Some(h) = hash else { return };
+    hash
+}
+
+/// Logs a hash of all readable memory.
+pub fn hash_event(agent: &mut Agent) {
+    sharing::settle(agent);
+    let Some(h) = memory_hash(agent) else { return };
     let fix = Fixed {
         ret: h.cast_signed(),
         ..fixed_at(agent, Kind::Hash)

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::instructions::{self, LONGEST};
 use crate::interpreters::cpython::ticks;
 use crate::memory;
-use crate::preempt::{MOST_WORDS, State, is_program, relocate};
+use crate::preempt::{MOST_ACCESSED, State, is_program, relocate};
 use crate::state::{Agent, Mode};
 use crate::sys;
 use crate::threads::{Slot, slot, token};
@@ -24,9 +24,21 @@ const SIGN: u64 = 0x7264_625f_6e75_6467;
 /// How long a signal may wait for an event or a tick, in nanoseconds, before its thread is interrupted elsewhere.
 const PATIENCE: u64 = 10_000_000;
 
-/// A round takes at most so many steps; then the state is noted at the next place that can be found again, if that is not far.
-const ROUND: u32 = 32;
-const MOST_STEPS: u32 = 128;
+/// So many steps are looked at, unless a round ends as it began before; then the state is noted at the next place that can be found again, if
+/// that is not far.
+const WINDOW: u32 = 150;
+const PICKY_STEPS: u32 = 200;
+const MOST_STEPS: u32 = 300;
+const MOST_TARGETS: usize = 64;
+/// How long it may take to read all memory, in nanoseconds, for that to be part of a state.
+const READABLE: u64 = 20_000_000;
+/// A thread that has run so long without a tick that was asked for, in nanoseconds of its own, is in native code.
+const UNTICKED: u64 = 2_000_000;
+/// What interrupting costs is at most one part in so many.
+const SHARE: u64 = 10;
+/// Clocks (clock_gettime(2)).
+const MONOTONIC: u64 = 1;
+const THREAD_CPU: u64 = 3;
 /// The trap flag.
 const TRAP: u64 = 1 << 8;
 /// No system call is under way.
@@ -35,11 +47,15 @@ const NO_CALL: u64 = u64::MAX;
 /// A thread that is executed step by step.
 #[derive(Debug)]
 pub struct Stepping {
-    /// Where it began.
+    /// Where it began, and when.
     start: u64,
+    since: u64,
     steps: u32,
     /// A round is over.
     closed: bool,
+    /// Where the next instruction would be, were the present one no jump; and where jumps have led.
+    next: u64,
+    targets: Vec<u64>,
     /// The state it began with, and the words accessed as they were.
     before: State,
     /// Behind a string instruction that is executed at once: an `int3` at this address, in place of this byte.
@@ -47,6 +63,16 @@ pub struct Stepping {
 }
 
 impl Stepping {
+    /// Whether a moment at this place can be found again: fast, if such a place comes soon.
+    fn fits(&self, at: u64) -> bool {
+        match relocate::cover(at) {
+            // Who jumps into the middle of a jump is slow.
+            Some(pieces) if self.steps < PICKY_STEPS => pieces.iter().skip(1).all(|p| !self.targets.contains(&p.at)),
+            Some(_) => true,
+            None => self.steps >= PICKY_STEPS && relocate::Piece::at(at).is_some(),
+        }
+    }
+
     /// Takes the trap out.
     fn disarm(&mut self) {
         if let Some((at, byte)) = self.trap.take() {
@@ -100,19 +126,64 @@ pub fn ask() -> bool {
     overdue
 }
 
+/// What is known of interruptions.
+#[derive(Debug, Default)]
+pub struct Pace {
+    /// CPU time of the thread (by its slot) that was asked for a tick, at that time.
+    asked: Option<(usize, u64)>,
+    /// How long reading all memory took.
+    reading: u64,
+    /// No interruption before this time.
+    not_before: u64,
+}
+
 /// A nudge arrived at program code, in the thread that holds the token.
 pub fn nudged(agent: &'static mut Agent, context: &'static mut Context) {
     if agent.mode != Mode::Record || agent.recorder().stepping.is_some() || !is_asked(agent) {
         return;
     }
+    if !is_due(agent) {
+        return remind(slot(agent.current));
+    }
     agent.recorder().stepping = Some(Stepping {
         start: context.rip,
+        since: sys::clock(MONOTONIC),
         steps: 0,
         closed: false,
+        next: context.rip,
+        targets: Vec::new(),
         before: State::of(context, &[]),
         trap: None,
     });
     step(agent, context);
+}
+
+/// Whether it is time: who ticks is stopped at the next tick, but it may not have had the CPU since it was asked to.
+fn is_due(agent: &mut Agent) -> bool {
+    let me = agent.current;
+    // Others can wait a little longer where it costs much; signals are not to.
+    let is_signalled = slot(me).wanted.load(Ordering::SeqCst) != 0;
+    let pace = &mut agent.recorder().pace;
+    if !is_signalled && sys::clock(MONOTONIC) < pace.not_before {
+        return false;
+    }
+    if !ticks::counted() {
+        return true;
+    }
+    let now = sys::clock(THREAD_CPU);
+    match pace.asked {
+        Some((thread, then)) if thread == me && ticks::requested() => now - then > UNTICKED,
+        _ => {
+            pace.asked = Some((me, now));
+            ticks::request();
+            false
+        }
+    }
+}
+
+/// A tick has come.
+pub fn ticked(agent: &mut Agent) {
+    agent.recorder().pace.asked = None;
 }
 
 /// Whether somebody still waits.
@@ -146,7 +217,7 @@ pub fn step(agent: &'static mut Agent, context: &'static mut Context) {
         Next::Stop => {
             context.eflags &= !TRAP;
             if let Some(stepping) = agent.recorder().stepping.take() {
-                interrupt(agent, context, &stepping.before);
+                interrupt(agent, context, &stepping.before, stepping.since);
             }
         }
     }
@@ -192,9 +263,12 @@ fn take(agent: &mut Agent, context: &Context) -> Next {
     let Some(stepping) = recorder.as_mut().and_then(|r| r.stepping.as_mut()) else {
         return Next::GiveUp;
     };
-    stepping.closed |= stepping.steps > 0 && stepping.start == context.rip || stepping.steps >= ROUND;
-    let fits = !is_patched && relocate::Piece::at(context.rip).is_some();
-    if stepping.closed && fits {
+    let again = stepping.steps > 0 && stepping.start == context.rip && stepping.before.registers == context.registers();
+    stepping.closed |= again || stepping.steps >= WINDOW;
+    if context.rip != stepping.next && stepping.targets.len() < MOST_TARGETS && !stepping.targets.contains(&context.rip) {
+        stepping.targets.push(context.rip);
+    }
+    if stepping.closed && !is_patched && stepping.fits(context.rip) {
         return Next::Stop;
     }
     if stepping.steps >= MOST_STEPS || is_patched {
@@ -207,6 +281,7 @@ fn take(agent: &mut Agent, context: &Context) -> Next {
     if relocate::is_stopping(&instruction) {
         return Next::GiveUp;
     }
+    stepping.next = context.rip + instructions::length(&instruction);
     if relocate::is_string(&instruction) {
         let behind = context.rip + instructions::length(&instruction);
         let byte = memory::try_get::<u8>(behind).filter(|_| !near(behind));
@@ -219,7 +294,7 @@ fn take(agent: &mut Agent, context: &Context) -> Next {
     let words = &mut stepping.before.words;
     for access in instructions::accesses(&instruction, context).list() {
         let word = access.address & !7;
-        if words.len() < MOST_WORDS
+        if words.len() < MOST_ACCESSED
             && words.iter().all(|w| w.0 != word)
             && let Some(value) = memory::try_get(word)
         {
@@ -230,7 +305,7 @@ fn take(agent: &mut Agent, context: &Context) -> Next {
 }
 
 /// The event.
-fn interrupt(agent: &'static mut Agent, context: &'static mut Context, before: &State) {
+fn interrupt(agent: &'static mut Agent, context: &'static mut Context, before: &State, stepped: u64) {
     let contended = contended(agent);
     // Stub addresses are not the same in replay.
     let mut registers = context.registers();
@@ -241,6 +316,15 @@ fn interrupt(agent: &'static mut Agent, context: &'static mut Context, before: &
     let words: Vec<u64> = before.words.iter().map(|w| w.0).collect();
     let mut state = State::of(context, &words);
     state.compare(before);
+    state.with_frame();
+    let began = sys::clock(MONOTONIC);
+    let r = agent.recorder();
+    if r.pace.reading < READABLE && !r.sharing.is_member() {
+        state.memory = super::memory_hash(agent).unwrap_or(0);
+        agent.recorder().pace.reading = sys::clock(MONOTONIC) - began;
+    }
+    let took = sys::clock(MONOTONIC) - stepped;
+    agent.recorder().pace.not_before = sys::clock(MONOTONIC) + SHARE * took;
     let mut fix = fixed(agent, Kind::Preempt, 0, context, 0);
     fix.args = [0; 6];
     agent.recorder().log.event(fix).bytes(Tag::State, &state.to_bytes()).done();

@@ -15,6 +15,7 @@ const NO_CALL: u64 = u64::MAX;
 /// event: then nothing happens, and nothing is logged.
 pub fn reached(agent: &'static mut Agent, context: &'static mut Context, count: u64) {
     ticks::answered();
+    super::preempt::ticked(agent);
     let signalled = slot(agent.current).wanted.load(Ordering::SeqCst) != 0;
     let contended = contended(agent);
     if !signalled && !contended {

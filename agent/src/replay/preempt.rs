@@ -27,12 +27,7 @@ pub fn seek(agent: &mut Agent, next: &Event<'static>) {
         super::damaged(agent, rdb_trace::RecordError::Malformed)
     };
     agent.sites.clear_near(f.rip);
-    let Some(stub) = Stub::new(f.rip, &state) else {
-        crate::orders::failed(
-            agent,
-            &format!("the code at {:#x}, where the program was interrupted, cannot be watched", f.rip),
-        )
-    };
+    let stub = put(agent, f.rip, &state);
     agent.replay().sought = Some(Box::new(Sought { stub, state }));
 }
 
@@ -48,16 +43,43 @@ pub fn trapped(agent: &'static mut Agent, context: &'static mut Context) -> bool
         Some(Trap::Equal) if is_probe || !sought.state.is_here(context) => context.rip = sought.stub.onward(),
         Some(Trap::Equal) => {
             context.rip = sought.stub.at;
-            reached(agent, context);
+            match compare_memory(agent) {
+                None => reached(agent, context),
+                Some(onward) => context.rip = onward,
+            }
         }
     }
     true
 }
 
-fn reached(agent: &'static mut Agent, context: &'static mut Context) {
-    if agent.replay().sought.take().is_some_and(|s| !s.stub.remove()) {
+/// Whether all memory is equal, too: then the stub is gone. Otherwise where the program goes on, to another round.
+fn compare_memory(agent: &mut Agent) -> Option<u64> {
+    let Sought { stub, state } = *agent.replay().sought.take()?;
+    let at = stub.at;
+    if !stub.remove() {
         crate::orders::failed(agent, "the program's code cannot be put back");
     }
+    // With hooked allocators the process has memory of its own, and is thrown away.
+    if state.memory == 0 || agent.host.is_hooked() || crate::record::memory_hash(agent) == Some(state.memory) {
+        return None;
+    }
+    let stub = put(agent, at, &state);
+    let onward = stub.onward();
+    agent.replay().sought = Some(Box::new(Sought { stub, state }));
+    Some(onward)
+}
+
+fn put(agent: &mut Agent, at: u64, state: &State) -> Stub {
+    match Stub::new(at, state) {
+        Some(stub) => stub,
+        None => crate::orders::failed(
+            agent,
+            &format!("the code at {at:#x}, where the program was interrupted, cannot be watched"),
+        ),
+    }
+}
+
+fn reached(agent: &'static mut Agent, context: &'static mut Context) {
     enter(agent, context);
     let want = upcoming(agent).fixed;
     let mut found = fixed(agent, Kind::Preempt, 0, context, 0);

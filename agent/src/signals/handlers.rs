@@ -138,7 +138,9 @@ extern "C" fn on_fault(signal: i32, info: *const [u8; 128], context: *mut Contex
         let agent = unsafe { state::claim() };
         agent.current = current_slot();
         preempt::abandon(agent, context);
-        crate::interpreters::tick(agent, context);
+        if code != reads::TRACE {
+            crate::interpreters::tick(agent, context);
+        }
         return;
     }
     if signal == SIGTRAP && context.rip < PROGRAM_END && native(context, code == reads::TRACE) {
