@@ -27,6 +27,7 @@ pub mod orders;
 pub mod preempt;
 pub mod record;
 pub mod replay;
+pub mod sandbox;
 pub mod signals;
 pub mod start;
 pub mod state;

@@ -246,6 +246,10 @@ fn set_signals(agent: &mut Agent, mask: u64, ignored: u64) {
 
 fn open_trace(directory: &[u8], purpose: Purpose) -> &'static mut Agent {
     let agent = set_up(Mode::Replay);
+    crate::memory::confine();
+    if !crate::sandbox::enter() {
+        say!("this kernel has no seccomp filters: the replay is not confined");
+    }
     let (lineage, problem) = match lineage::open(directory) {
         Ok(lineage) => {
             if !lineage.cpu.trapped {

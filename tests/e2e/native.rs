@@ -94,6 +94,27 @@ fn a_static_program() {
     round("mapping", &["-static"]);
 }
 
+/// A forged trace may have any code in it, which can get at the agent's own system calls: it is contained, and one line says so.
+#[test]
+fn what_would_escape_is_contained() {
+    let sandbox = Sandbox::new();
+    let binary = compiled(&sandbox, "escape", &[]);
+    for what in ["open", "socket", "kill", "ptrace", "execve"] {
+        let recorded = sandbox.record(&format!("trace-{what}"), &[&binary, what]);
+        assert_eq!(text(&recorded.out.stdout), "tried\n");
+        let escaped = sandbox.path("escaped");
+        if what == "open" {
+            std::fs::remove_file(&escaped).expect("recorded, it was made");
+        }
+        let verified = sandbox.rdbctl().arg("verify").arg(&recorded.trace).output().unwrap();
+        assert_eq!(verified.status.code(), Some(2), "{what}");
+        let said = text(&verified.stderr);
+        assert!(said.contains(&format!("({what})")) && said.contains("forged"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(!escaped.exists());
+    }
+}
+
 /// Standard streams closed: what the program opens takes their numbers, and nothing of ours gets into it.
 #[test]
 fn closed_streams() {

@@ -12,12 +12,14 @@
 #![allow(unsafe_code)]
 
 pub mod placement;
+mod protection;
 
 use crate::arch::entry::rdb_copy;
 use crate::arch::syscall::syscall;
 use crate::layout::PROGRAM_END;
 use crate::sys::errno;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Types any bit pattern of which is a value.
 ///
@@ -161,13 +163,25 @@ pub fn c_string(addr: u64) -> Vec<u8> {
     }
 }
 
+/// Whether this process may open nothing for writing.
+static CONFINED: AtomicBool = AtomicBool::new(false);
+
+/// From now on nothing is opened for writing.
+pub fn confine() {
+    CONFINED.store(true, Ordering::Relaxed);
+}
+
 /// Writes into program memory whatever its protection, without changing protections or mappings: through
-/// `/proc/self/mem` (proc(5)), which the kernel lets a process write regardless. Returns false when it would not.
+/// `/proc/self/mem` (proc(5)), which the kernel lets a process write regardless. Returns false when it would not. A confined process
+/// changes the protection for as long as it writes.
 ///
 /// The descriptor is opened anew each time: one kept across a fork would write into the parent.
 #[must_use]
 pub fn patch(addr: u64, bytes: &[u8]) -> bool {
     check(addr, bytes.len() as u64);
+    if CONFINED.load(Ordering::Relaxed) {
+        return protection::write(addr, bytes);
+    }
     const O_RDWR_CLOEXEC: u64 = 0o2_000_002;
     // SAFETY: open(2), pwrite64(2) and close(2) with memory of ours; the write lands in program memory (checked).
     unsafe {

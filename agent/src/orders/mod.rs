@@ -149,6 +149,19 @@ pub fn fault_in_agent(signal: u64, context: &Context, addr: u64) -> ! {
     sys::exit_group(125)
 }
 
+/// The kernel has refused a system call that no replay makes.
+pub fn refused(agent: &mut Agent, info: &[u8]) -> ! {
+    // siginfo_t of SIGSYS: the call's number at byte 24.
+    let number = info.get(24..28).and_then(|n| n.try_into().ok()).map_or(0, i32::from_le_bytes);
+    let name = crate::syscalls::name(u64::from(number.unsigned_abs()));
+    failed(
+        agent,
+        &format!(
+            "the program's code tried the system call {number} ({name}) on its own, which no recording does: the trace is forged; the call was refused"
+        ),
+    )
+}
+
 /// A memory hash of the recording: checked when verifying, passed over otherwise.
 pub fn check_hash(agent: &mut Agent, want: u64) {
     if !matches!(agent.replay().purpose, Purpose::Verify) {

@@ -12,6 +12,7 @@ use crate::interpreters::cpython::{compare, ticks};
 use crate::interpreters::reads;
 use crate::layout::{AGENT_END, IMAGE_BASE, PROGRAM_END};
 use crate::record::preempt;
+use crate::sandbox;
 use crate::state::{self, Mode};
 use crate::sys;
 use crate::threads::{current_slot, slot, token};
@@ -49,6 +50,11 @@ pub fn install() {
 extern "C" fn on_system_call(_signal: i32, info: *const [u8; 128], context: *mut Context) {
     // SAFETY: the kernel's, alive until we return.
     let code = unsafe { (*info)[8] };
+    if code == sandbox::REFUSED {
+        // SAFETY: in replay, where there is one thread, and what was under way is not gone back to; the information is the kernel's.
+        let (agent, info) = unsafe { (state::claim(), &*info) };
+        crate::orders::refused(agent, info)
+    }
     if code != SYS_USER_DISPATCH {
         // Another recorded process waits for this one, see `record::group`.
         if preempt::ask() {
