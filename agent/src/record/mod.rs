@@ -263,9 +263,17 @@ fn complete(agent: &mut Agent, context: &mut Context, mut fix: Fixed, row: &Row,
     }
 }
 
-/// A call that may block and that a signal must be able to interrupt.
+/// A call that may block and that a signal must be able to interrupt: of the program's, not of the agent's own.
 fn interruptible(thread: usize, number: u64, args: &[u64; 6]) -> i64 {
-    sys::interruptible(number, args, &slot(thread).wanted)
+    use core::sync::atomic::Ordering::SeqCst;
+    let me = slot(thread);
+    loop {
+        me.nudged.store(false, SeqCst);
+        let ret = sys::interruptible(number, args, &me.wanted);
+        if ret != -errno::EINTR || !me.nudged.load(SeqCst) || me.wanted.load(SeqCst) != 0 {
+            return ret;
+        }
+    }
 }
 
 /// Executes a call without the token. Outputs bounce, so that the kernel never writes program memory while others run.

@@ -83,7 +83,9 @@ impl Stepping {
 
 /// Interrupts the thread that holds the token, if it is in native code.
 pub fn nudge_holder() {
-    nudge(slot(token::holder()));
+    if let Some(holder) = token::holder() {
+        nudge(slot(holder));
+    }
 }
 
 fn nudge(thread: &Slot) {

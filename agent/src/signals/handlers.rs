@@ -57,8 +57,9 @@ extern "C" fn on_system_call(_signal: i32, info: *const [u8; 128], context: *mut
     }
     if code != SYS_USER_DISPATCH {
         // Another recorded process waits for this one, see `record::group`.
+        slot(current_slot()).nudged.store(true, Ordering::SeqCst);
         if preempt::ask() {
-            if token::holder() == current_slot() {
+            if token::holder() == Some(current_slot()) {
                 interrupted(context);
             } else {
                 preempt::nudge_holder();
@@ -225,6 +226,8 @@ fn interrupted(context: *mut Context) {
         agent.current = current_slot();
         preempt::nudged(agent, context);
     } else {
-        preempt::remind_if_wanted(slot(current_slot()));
+        let me = slot(current_slot());
+        me.nudged.store(true, Ordering::SeqCst);
+        preempt::remind_if_wanted(me);
     }
 }

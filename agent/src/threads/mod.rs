@@ -48,6 +48,8 @@ pub struct Slot {
     pub kernel: AtomicU32,
     /// A timer of the agent's for this thread: its number in the kernel, plus 1.
     pub timer: AtomicU64,
+    /// A signal of the agent's own arrived while its code ran, and may have interrupted a system call.
+    pub nudged: AtomicBool,
     /// A vfork child: signals sent to its process are not the parent's.
     pub apart: AtomicBool,
     infos: UnsafeCell<[[u8; 128]; 65]>,

@@ -6,8 +6,9 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 static SERVING: AtomicU32 = AtomicU32::new(0);
-/// Slot of the thread that took it last.
+/// Slot of the thread that has it, or [`NOBODY`].
 static HOLDER: AtomicUsize = AtomicUsize::new(0);
+const NOBODY: usize = usize::MAX;
 
 /// How long the holder may keep the first in the queue waiting, in nanoseconds, before it is interrupted: at a tick, or where that does not
 /// come within as long, in native code. CPython's own threads ask for the lock of the interpreter after as long.
@@ -34,6 +35,7 @@ pub fn acquire(me: usize) {
 
 /// Gives it up.
 pub fn release() {
+    HOLDER.store(NOBODY, SeqCst);
     let next = SERVING.fetch_add(1, SeqCst).wrapping_add(1);
     if NEXT.load(SeqCst) != next {
         sys::futex_wake(&SERVING);
@@ -48,8 +50,8 @@ pub fn reset(me: usize) {
 
 /// Slot of the thread that runs, as far as can be told without the token.
 #[must_use]
-pub fn holder() -> usize {
-    HOLDER.load(SeqCst)
+pub fn holder() -> Option<usize> {
+    Some(HOLDER.load(SeqCst)).filter(|h| *h != NOBODY)
 }
 
 /// Whether somebody waits for it. Only the holder may ask.
