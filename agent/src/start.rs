@@ -276,6 +276,7 @@ fn open_trace(directory: &[u8], purpose: Purpose) -> &'static mut Agent {
         goal_event: u64::MAX,
         hashes: 0,
         answers: replay::answers::Answers::default(),
+        inline: crate::orders::inline::Evaluating::default(),
         probe: crate::orders::probe::Probe::default(),
         ended: false,
     }));

@@ -25,6 +25,7 @@ PROGRAM = r"""
 #include "internal/pycore_code.h"
 #include "internal/pycore_interp.h"
 #include "internal/pycore_runtime.h"
+#include "internal/pycore_gc.h"
 #define D(n, v) printf("    %s: %zu,\n", n, (size_t)(v))
 #define SOME(n, v) printf("    %s: Some(%zu),\n", n, (size_t)(v))
 #define NONE(n) printf("    %s: None,\n", n)
@@ -67,7 +68,9 @@ int main(void) {
     D("frame_previous", offsetof(_PyInterpreterFrame, previous));
     D("frame_owner", offsetof(_PyInterpreterFrame, owner));
     D("frame_locals", offsetof(_PyInterpreterFrame, localsplus));
+    D("frame_object", offsetof(_PyInterpreterFrame, frame_obj));
     D("frame_object_frame", offsetof(struct _frame, f_frame));
+    D("thread_size", sizeof(PyThreadState));
     D("thread_next", offsetof(PyThreadState, next));
     D("thread_interpreter", offsetof(PyThreadState, interp));
 #if PY_VERSION_HEX >= 0x030c0000
@@ -80,6 +83,30 @@ int main(void) {
     D("heap_qualname", offsetof(PyHeapTypeObject, ht_qualname));
     D("interpreter_next", offsetof(PyInterpreterState, next));
     D("interpreter_threads", offsetof(PyInterpreterState, threads.head));
+    D("frame_globals", offsetof(_PyInterpreterFrame, f_globals));
+    D("frame_names", offsetof(_PyInterpreterFrame, f_locals));
+    D("co_flags", offsetof(PyCodeObject, co_flags));
+    D("co_argcount", offsetof(PyCodeObject, co_argcount));
+    D("co_kwonlyargcount", offsetof(PyCodeObject, co_kwonlyargcount));
+    D("co_localsplusnames", offsetof(PyCodeObject, co_localsplusnames));
+    D("co_localspluskinds", offsetof(PyCodeObject, co_localspluskinds));
+    D("gc_enabled", offsetof(PyInterpreterState, gc.enabled));
+    D("gc_count", offsetof(PyInterpreterState, gc.generations[0].count));
+    printf("    free_lists: &[");
+#define RANGE(from, to) printf("(%zu, %zu), ", (size_t)offsetof(PyInterpreterState, from), \
+        (size_t)(offsetof(PyInterpreterState, to) + sizeof(((PyInterpreterState *)0)->to) - offsetof(PyInterpreterState, from)))
+#if PY_VERSION_HEX >= 0x030d0000
+    RANGE(object_state.freelists, object_state.freelists);
+#else
+    RANGE(float_state, float_state);
+    RANGE(slice_cache, slice_cache);
+    RANGE(tuple, tuple);
+    RANGE(list, list);
+    RANGE(dict_state.free_list, dict_state.keys_numfree);
+    RANGE(async_gen, async_gen);
+    RANGE(context, context);
+#endif
+    printf("],\n");
     D("runtime_interpreters", offsetof(_PyRuntimeState, interpreters.head));
     return 0;
 }

@@ -8,3 +8,4 @@ pub mod bases;
 pub mod dispatch;
 pub mod entry;
 pub mod syscall;
+pub mod vectors;
