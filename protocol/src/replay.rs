@@ -262,6 +262,10 @@ pub struct Raises {
     pub raised: Vec<Raise>,
     /// Those that have left the outermost frame of a thread since: where they had begun.
     pub uncaught: Vec<Raise>,
+    /// Of each in [`Raises::raised`], what it says and where: index in [`Raises::sites`].
+    pub told: Vec<(String, u32)>,
+    /// Where exceptions were raised so far: file, line, function.
+    pub sites: Vec<(String, u32, String)>,
     /// All classes seen so far: the dotted name of each, and those of the classes it derives from.
     pub classes: Vec<Vec<String>>,
     /// The code that has raised any so far, ascending.

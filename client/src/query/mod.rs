@@ -42,6 +42,14 @@ trait Sink {
     /// # Errors
     /// From writing.
     fn flush(&mut self) -> io::Result<()>;
+
+    /// All rows were given.
+    ///
+    /// # Errors
+    /// From writing.
+    fn end(&mut self) -> io::Result<()> {
+        self.flush()
+    }
 }
 
 /// Runs the subcommand; the exit status.
@@ -86,7 +94,7 @@ pub fn run(places: &Places, args: &QueryArgs) -> Result<u8, Fault> {
             break;
         }
     }
-    sink.flush()?;
+    sink.end()?;
     Ok(status)
 }
 

@@ -71,6 +71,13 @@ impl<W: Write> Sink for Table<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if !self.first.is_empty() {
+            self.begin()?;
+        }
+        self.out.flush()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
         self.begin()?;
         self.out.flush()
     }

@@ -6,16 +6,19 @@ use crate::fault::Fault;
 use crate::inspect::DEADLINE;
 use crate::interrupt::Interrupt;
 use crate::replay::Process;
+use crate::slice::{Pace, Slicer};
 use rdb_protocol::replay::{Hits, Run, RunEnd, Stopped};
 use rdb_protocol::rows::{Head, RowKind, Rows};
 use rdb_protocol::{Position, Time};
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Time for a copy to evaluate some megabytes of rows. Beyond it an expression is taken to hang, and each is given its own time.
+/// Time for a short stretch with its evaluations. Beyond it an expression is taken to hang, and each is given its own time.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// So often rows are taken.
+const BRIEF: Duration = Duration::from_millis(200);
 /// Rows of a chunk of those that are evaluated each on its own.
-const CHUNK: usize = 500;
+const CHUNK: usize = 50;
 
 /// Does intervals until there are no more.
 pub(super) fn run(shared: &Shared, plan: &Plan, interrupt: &Interrupt) {
@@ -82,24 +85,36 @@ impl Worker<'_> {
             {
                 all.pop_back();
             }
-            all.extend(self.each(interval, Some(main_done))?);
+            for rows in std::mem::take(&mut all) {
+                self.shared.give(interval.index, rows);
+            }
+            all = self.each(interval, Some(main_done))?;
         }
         Ok(same.then_some(all))
     }
 
     /// Evaluates at each hit up to a time, or the end.
     fn evaluate_to(&self, process: &mut Process, until_time: Option<Time>, all: &mut VecDeque<Rows>) -> Result<(), Fault> {
+        let mut slicer = Slicer::new(Pace::default());
+        let mut waiting = Instant::now();
         loop {
             let before = process.position().clone();
+            let (time, event) = slicer.bounds(&before, until_time);
             let run = Run {
-                until_time,
-                until_event: None,
+                until_time: Some(time),
+                until_event: Some(event),
                 hits: Hits::Evaluate,
             };
+            let began = Instant::now();
             let stopped = process.run_within(run, PATIENCE, self.interrupt)?;
-            let rows = process.take_rows()?;
-            if !rows.is_empty() || rows.failed > 0 {
-                all.push_back(rows);
+            slicer.learn(began.elapsed());
+            let full = stopped.end == RunEnd::Breakpoint;
+            if full || stopped.end == RunEnd::End || until_time.is_some_and(|t| stopped.position.time >= t) || waiting.elapsed() > BRIEF {
+                waiting = Instant::now();
+                let rows = process.take_rows()?;
+                if !rows.is_empty() || rows.failed > 0 {
+                    all.push_back(rows);
+                }
             }
             if stopped.end == RunEnd::End || until_time.is_some_and(|t| stopped.position.time >= t) {
                 return Ok(());
@@ -115,7 +130,10 @@ impl Worker<'_> {
         };
         let time = last.head.time;
         let mut process = interval.keeper.fork()?;
-        self.go(&mut process, time)?;
+        match self.go(&mut process, time) {
+            Err(Fault::Garbled(_)) => return Ok(false),
+            there => there?,
+        }
         process.set_inline(self.plan.inline.clone())?;
         let exact = process.row(DEADLINE, self.interrupt)?;
         Ok(exact.is_ok_and(|rows| rows.iter().next().is_some_and(|row| row == last)))
@@ -146,13 +164,13 @@ impl Worker<'_> {
             self.go(&mut process, after)?;
         }
         process.set_breakpoints(self.plan.breakpoints.clone())?;
-        let (mut all, mut rows) = (VecDeque::new(), Rows::default());
+        let mut rows = Rows::default();
         let mut hit = after.is_none() && !process.look()?.breakpoints.is_empty();
         loop {
             if hit {
                 self.one(&mut process, &mut rows)?;
-                if rows.len() >= CHUNK {
-                    all.push_back(std::mem::take(&mut rows));
+                if rows.len() >= CHUNK && !self.shared.give(interval.index, std::mem::take(&mut rows)) {
+                    return Err(Fault::Interrupted);
                 }
             }
             let before = process.position().clone();
@@ -173,8 +191,7 @@ impl Worker<'_> {
             moved(&before, &stopped)?;
             hit = time > before.time && stopped.position.location.is_some() && !stopped.breakpoints.is_empty();
         }
-        all.push_back(rows);
-        Ok(all)
+        Ok(VecDeque::from([rows]))
     }
 
     /// The hit stood at.

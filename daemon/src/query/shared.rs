@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How often the client's request looks up, to report progress and to notice an interrupt.
 const GLANCE: Duration = Duration::from_millis(20);
 
+/// Chunks of rows that wait for the client, of an interval whose rows are given as they come.
+const MOST_CHUNKS: usize = 64;
+
 /// A stretch of the recording.
 #[derive(Debug)]
 pub(super) struct Interval {
@@ -35,10 +38,18 @@ pub(super) enum Taken {
     End,
 }
 
+/// What is done of an interval.
+#[derive(Debug, Default)]
+struct Part {
+    chunks: VecDeque<Rows>,
+    complete: bool,
+    fault: Option<Fault>,
+}
+
 #[derive(Debug, Default)]
 struct State {
     todo: VecDeque<Interval>,
-    done: BTreeMap<u64, Result<VecDeque<Rows>, Fault>>,
+    done: BTreeMap<u64, Part>,
     /// The interval whose rows are due.
     next: u64,
     /// Intervals made.
@@ -107,7 +118,7 @@ impl Shared {
         let index = state.made;
         state.made += 1;
         state.complete = true;
-        state.done.insert(index, Err(fault));
+        state.done.entry(index).or_default().fault = Some(fault);
         self.bell.notify_all();
     }
 
@@ -128,9 +139,26 @@ impl Shared {
         }
     }
 
-    /// For a worker: an interval's rows.
+    /// For a worker: some of an interval's rows, once there is room; false when nobody wants them any more.
+    pub(super) fn give(&self, index: u64, rows: Rows) -> bool {
+        let mut state = self.state();
+        while state.done.get(&index).is_some_and(|p| p.chunks.len() >= MOST_CHUNKS) && !state.closing {
+            state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.done.entry(index).or_default().chunks.push_back(rows);
+        self.bell.notify_all();
+        !state.closing
+    }
+
+    /// For a worker: the rest of an interval's rows, or why there are no more.
     pub(super) fn finish(&self, index: u64, rows: Result<VecDeque<Rows>, Fault>) {
-        self.state().done.insert(index, rows);
+        let mut state = self.state();
+        let part = state.done.entry(index).or_default();
+        match rows {
+            Ok(rows) => part.chunks.extend(rows),
+            Err(fault) => part.fault = Some(fault),
+        }
+        part.complete = true;
         self.bell.notify_all();
     }
 
@@ -159,30 +187,37 @@ impl Shared {
     pub(super) fn take(&self) -> Result<Taken, Fault> {
         let mut state = self.state();
         let next = state.next;
-        if !state.done.contains_key(&next) && !(state.complete && next == state.made) {
+        let ready = |state: &State| {
+            let part = state.done.get(&next);
+            part.is_some_and(|p| !p.chunks.is_empty() || p.complete || p.fault.is_some()) || state.complete && next == state.made
+        };
+        if !ready(&state) {
             let waited = self.bell.wait_timeout(state, GLANCE).unwrap_or_else(PoisonError::into_inner);
             state = waited.0;
         }
         let reached = state.reached;
-        let over = state.complete && next == state.made;
-        match state.done.get_mut(&next) {
-            Some(Ok(chunks)) => {
-                if let Some(rows) = chunks.pop_front() {
-                    let at = rows.heads.last().map_or(reached, |h| h.time);
-                    return Ok(Taken::Rows(rows, at));
-                }
-                state.done.remove(&next);
-                state.next += 1;
-                self.bell.notify_all();
-                Ok(Taken::Nothing(reached))
-            }
-            Some(Err(_)) => match state.done.remove(&next) {
-                Some(Err(fault)) => Err(fault),
-                _ => Ok(Taken::Nothing(reached)),
-            },
-            None if over => Ok(Taken::End),
-            None => Ok(Taken::Nothing(reached)),
+        if state.complete && next == state.made {
+            return Ok(Taken::End);
         }
+        let Some(part) = state.done.get_mut(&next) else {
+            return Ok(Taken::Nothing(reached));
+        };
+        let taken = part.chunks.pop_front();
+        let (complete, fault) = (part.complete, part.fault.take_if(|_| taken.is_none()));
+        if let Some(rows) = taken {
+            self.bell.notify_all();
+            let at = rows.heads.last().map_or(reached, |h| h.time);
+            return Ok(Taken::Rows(rows, at));
+        }
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        if complete {
+            state.done.remove(&next);
+            state.next += 1;
+            self.bell.notify_all();
+        }
+        Ok(Taken::Nothing(reached))
     }
 
     /// Nobody wants anything any more.

@@ -39,6 +39,8 @@ const FILE_INPUT: u64 = 257;
 const HOLDER_SIZE: u64 = 24;
 /// Expressions have so many different variables at most.
 const MOST_NAMES: usize = 64;
+/// Functions that look at all variables there are.
+const ALL_NAMES: [&str; 5] = ["locals", "vars", "dir", "eval", "exec"];
 /// More frames are not believed.
 const DEEPEST: u32 = 1 << 20;
 
@@ -91,6 +93,8 @@ pub(super) struct Inline {
     outer: u64,
     depth: u64,
     level: arena::Level,
+    /// Blocks that the interpreter has kept to use them again, and forgotten.
+    dead: u64,
     saved: Vec<u8>,
 }
 
@@ -193,6 +197,7 @@ impl Stops {
             outer: 0,
             depth: 0,
             level: arena::level(),
+            dead: 0,
             saved: Vec::new(),
         });
         for domain in 0..3 {
@@ -224,6 +229,7 @@ impl Stops {
             }
         }
         self.loud_again(&mut inline, before);
+        inline.dead = 0;
         inline.level = arena::level();
         if done == 0 || inline.show == 0 {
             return Err("the interpreter cannot compile what shows values".to_string());
@@ -288,7 +294,7 @@ impl Stops {
                 rows.close(head);
             }
         }
-        if !arena::fall_to(inline.level) {
+        if !arena::fall_to(inline.level, core::mem::take(&mut inline.dead)) {
             return Err("what was evaluated has kept too much memory".to_string());
         }
         Ok(())
@@ -399,7 +405,8 @@ impl Stops {
     fn compiled(&mut self, inline: &mut Inline, frame: u64, code: u64) -> Result<(usize, Vec<u64>), String> {
         let layout = self.layout();
         if !inline.locals.iter().any(|l| l.0 == code) {
-            let mut all = locals(layout, code, |name| inline.words.iter().any(|w| w == name));
+            let wants_all = inline.words.iter().any(|w| ALL_NAMES.contains(&w.as_str()));
+            let mut all = locals(layout, code, |name| wants_all || inline.words.iter().any(|w| w == name));
             all.truncate(MOST_NAMES);
             inline.locals.push((code, all));
         }
@@ -454,7 +461,9 @@ impl Stops {
             bound,
             functions,
         });
-        inline.level = arena::level();
+        // What waits now will be dead by then.
+        let waiting = self.thread_state().map_or(0, |t| get(t + layout.thread_interpreter));
+        inline.level = arena::level_without(arena::waiting(layout.free_objects, waiting));
         Ok((inline.compiled.len() - 1, arguments))
     }
 
@@ -671,6 +680,7 @@ impl Stops {
             vectors,
             requests,
         } = before;
+        inline.dead += arena::waiting(layout.free_objects, interpreter);
         put(instruction.0, instruction.1);
         put(interpreter + layout.gc_enabled, gc.0);
         put(interpreter + layout.gc_count, gc.1);

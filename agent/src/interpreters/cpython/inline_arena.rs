@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::emit::map;
+use super::layout::Free;
 use crate::layout::{EVALUATION, EVALUATION_SIZE};
 use crate::memory::{can_read, get, put};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +18,9 @@ pub(super) const STACK: u64 = EVALUATION + STACK_SIZE - 64;
 /// Where blocks begin.
 const BEGIN: u64 = EVALUATION + STACK_SIZE;
 const END: u64 = EVALUATION + EVALUATION_SIZE;
+
+/// No more wait to be used again.
+const MOST_WAITING: u64 = 1 << 20;
 
 /// Where the next block begins; before each block a word with its size.
 static NEXT: AtomicU64 = AtomicU64::new(BEGIN);
@@ -56,12 +60,45 @@ pub(super) fn level() -> Level {
     }
 }
 
-/// Where all that was taken since has been given back, its memory is used again. False where there is not much left.
-pub(super) fn fall_to(level: Level) -> bool {
+/// The same, so many blocks not counted.
+pub(super) fn level_without(dead: u64) -> Level {
+    let level = level();
+    Level {
+        taken: level.taken.saturating_sub(dead),
+        ..level
+    }
+}
+
+/// Where all that was taken since has been given back, but for `dead` blocks that nobody knows any more, its memory is used again. False
+/// where there is not much left.
+pub(super) fn fall_to(level: Level, dead: u64) -> bool {
+    TAKEN.fetch_sub(dead, Ordering::Relaxed);
     if TAKEN.load(Ordering::Relaxed) == level.taken {
         NEXT.store(level.next, Ordering::Relaxed);
     }
     NEXT.load(Ordering::Relaxed) < BEGIN + (END - BEGIN) / 2
+}
+
+/// How many of the objects that wait to be used again lie here.
+pub(super) fn waiting(lists: &[Free], interpreter: u64) -> u64 {
+    let mut all = 0;
+    for list in lists {
+        match *list {
+            Free::Chain { head, next } => {
+                let mut object: u64 = get(interpreter + head);
+                while object != 0 && all < MOST_WAITING {
+                    all += u64::from(is_own(object));
+                    object = get(object + next);
+                }
+            }
+            Free::Array { items, count } => {
+                let count = u64::from(get::<u32>(interpreter + count)).min(MOST_WAITING);
+                all += (0..count).filter(|i| is_own(get(interpreter + items + 8 * i))).count() as u64;
+            }
+            Free::One { at } => all += u64::from(is_own(get(interpreter + at))),
+        }
+    }
+    all
 }
 
 fn is_own(block: u64) -> bool {

@@ -55,11 +55,37 @@ pub struct Layout {
     pub gc_count: u64,
     /// In the interpreter state: where objects wait to be used again, offsets and sizes. All zero: there are none.
     pub free_lists: &'static [(u64, u64)],
+    /// Those lists, as they are counted.
+    pub free_objects: &'static [Free],
     pub heap_qualname: u64,
     pub interpreter_next: u64,
     pub interpreter_threads: u64,
     pub runtime_interpreters: u64,
     pub opcodes: Opcodes,
+}
+
+/// Objects that wait to be used again, by offsets in the interpreter state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Free {
+    /// Each but the last has the address of the next.
+    Chain {
+        /// Where the address of the first is.
+        head: u64,
+        /// In an object, where that of the next is.
+        next: u64,
+    },
+    /// Addresses in a row, and how many.
+    Array {
+        /// The first.
+        items: u64,
+        /// A 32-bit word.
+        count: u64,
+    },
+    /// One address, or none.
+    One {
+        /// Where it is.
+        at: u64,
+    },
 }
 
 /// Where the evaluation loop's interrupt requests lie.
