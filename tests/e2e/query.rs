@@ -12,6 +12,13 @@ fn query(sandbox: &Sandbox, trace: &Path, options: &[&str]) -> Output {
     sandbox.rdbctl().arg("query").arg(trace).args(options).output().unwrap()
 }
 
+/// The rows, however they were come by.
+fn rows_somehow(sandbox: &Sandbox, trace: &Path, options: &[&str]) -> Vec<Value> {
+    let out = query(sandbox, trace, &[options, &["--format", "jsonl"]].concat());
+    assert!(out.status.success(), "{options:?}: {}", text(&out.stderr));
+    parsed(&text(&out.stdout))
+}
+
 /// The rows, which must have come without a word on standard error.
 fn rows(sandbox: &Sandbox, trace: &Path, options: &[&str]) -> Vec<Value> {
     let out = query(sandbox, trace, &[options, &["--format", "jsonl"]].concat());
@@ -115,7 +122,7 @@ fn odd_expressions(sandbox: &Sandbox, trace: &Path, at: &str) {
     for (options, error) in [
         (["--at", "query.py:99999", "--print", "1"], "is not breakable"),
         (["--at", at, "--print", "1 +"], "cannot be compiled"),
-        (["--at", at, "--print", "$0"], "numbered object"),
+        (["--at", at, "--print", "$0"], "there is no $0"),
     ] {
         let out = query(sandbox, trace, &options);
         assert_eq!(out.status.code(), Some(2));
@@ -199,7 +206,7 @@ fn rows_are_what_the_program_saw() {
     }
 }
 
-/// A program nobody here wrote: the tokens of a module, as `tokenize` prints them, against what its generator had in hand.
+/// A program nobody here wrote: `textwrap`, against what it gave its caller.
 #[test]
 fn a_library_at_work_is_seen_as_it_is() {
     for python in travelling() {
@@ -210,9 +217,12 @@ fn a_library_at_work_is_seen_as_it_is() {
                     print(*map(repr, seen), sep='\\n')";
         let recorded = sandbox.record("t", &[python.path.to_str().unwrap(), "-S", "-E", "-c", code]);
         sandbox.verify(&recorded.trace);
-        let all = rows(&sandbox, &recorded.trace, &["--at", "return shorten", "--print", "text", "width"]);
+        // Names in an expression are interned, which may have a table of the program's grow sooner.
+        let print = ["--at", "return shorten", "--print", "text", "width"];
+        let all = rows_somehow(&sandbox, &recorded.trace, &print);
         assert_eq!(all.len(), 399);
-        let calls = rows(&sandbox, &recorded.trace, &["--calls", "shorten", "--size", "100000"]);
+        assert_eq!(all, rows_somehow(&sandbox, &recorded.trace, &[&print[..], &["--exact"]].concat()));
+        let calls = rows_somehow(&sandbox, &recorded.trace, &["--calls", "shorten", "--size", "100000"]);
         let results: Vec<&str> = calls.iter().map(|r| r["result"].as_str().unwrap()).collect();
         assert_eq!(results, text(&recorded.out.stdout).lines().collect::<Vec<_>>());
     }
@@ -292,7 +302,13 @@ fn an_interrupted_query_ends_cleanly() {
     }));
     assert_eq!(status.unwrap().code(), Some(130));
     let all = parsed(&(first + &rest));
-    assert!(all.len() < 200_000 && all.iter().enumerate().all(|(i, r)| r["values"]["x"] == i.to_string()));
+    assert!(
+        all.len() < 200_000
+            && all
+                .iter()
+                .enumerate()
+                .all(|(i, r)| r["values"]["x"].as_str() == Some(&i.to_string()))
+    );
     assert_eq!(
         rows(&sandbox, &recorded.trace, &["--at", "f", "--print", "x", "--limit", "5"]).len(),
         5

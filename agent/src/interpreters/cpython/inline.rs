@@ -294,9 +294,8 @@ impl Stops {
                 rows.close(head);
             }
         }
-        if !arena::fall_to(inline.level, core::mem::take(&mut inline.dead)) {
-            return Err("what was evaluated has kept too much memory".to_string());
-        }
+        let level = arena::fall_to(inline.level, core::mem::take(&mut inline.dead));
+        inline.level = level.ok_or("what was evaluated has kept too much memory")?;
         Ok(())
     }
 

@@ -69,14 +69,18 @@ pub(super) fn level_without(dead: u64) -> Level {
     }
 }
 
-/// Where all that was taken since has been given back, but for `dead` blocks that nobody knows any more, its memory is used again. False
-/// where there is not much left.
-pub(super) fn fall_to(level: Level, dead: u64) -> bool {
+/// The level after an evaluation that began at `level`: where all that was taken since has been given back, but for `dead` blocks that
+/// nobody knows any more, its memory is used again; what was kept stays. `None` where there is not much left.
+pub(super) fn fall_to(level: Level, dead: u64) -> Option<Level> {
     TAKEN.fetch_sub(dead, Ordering::Relaxed);
-    if TAKEN.load(Ordering::Relaxed) == level.taken {
-        NEXT.store(level.next, Ordering::Relaxed);
-    }
-    NEXT.load(Ordering::Relaxed) < BEGIN + (END - BEGIN) / 2
+    let taken = TAKEN.load(Ordering::Relaxed);
+    let next = if taken <= level.taken {
+        level.next
+    } else {
+        NEXT.load(Ordering::Relaxed)
+    };
+    NEXT.store(next, Ordering::Relaxed);
+    (next < BEGIN + (END - BEGIN) / 2).then_some(Level { next, taken })
 }
 
 /// How many of the objects that wait to be used again lie here.
