@@ -1,8 +1,8 @@
 //! `rdbctl query`: many stop points at once, as rows.
 //!
-//! * [`traces`]: which recordings are meant.
-//! * [`columns`]: what a row has, by the kind of the question.
-//! * [`table`], [`jsonl`], [`comma`]: how rows look.
+//! * `traces`: which recordings are meant.
+//! * `columns`: what a row has, by the kind of the question.
+//! * `table`, `jsonl`, `comma`: how rows look.
 
 mod columns;
 mod comma;

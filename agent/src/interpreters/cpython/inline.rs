@@ -1,7 +1,7 @@
 //! Evaluation in a copy that then runs on: at each of very many hits, without a copy for each.
 //!
 //! Only in a process that is thrown away in the end, but what it shows later must be what it would have shown. So an evaluation touches as
-//! little of the program as can be: it has memory of its own ([`inline_arena`](super::inline_arena)) and a stack of its own; the
+//! little of the program as can be: it has memory of its own (`inline_arena`) and a stack of its own; the
 //! interpreter's lists of objects to use again are empty for it; local variables are read from the frame; the collector does not run. Afterwards
 //! the thread's state, the frame's instruction, the collector's count, those lists, the ticks, the stop points and the vector registers are what
 //! they were.
