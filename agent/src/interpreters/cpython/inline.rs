@@ -17,17 +17,14 @@
 use super::Stops;
 use super::evaluate::SHOW;
 use super::inline_arena as arena;
-use super::inline_names::{Local, locals, parameters, words};
-use super::objects::{class_names, text, tuple, type_of};
-use super::stops::TABLE;
+use super::inline_names::{Local, locals, words};
+use super::objects::{text, type_of};
 use crate::arch::entry;
-use crate::arch::vectors::Vectors;
-use crate::memory::{copy_in, copy_out, get, put};
+use crate::memory::get;
 use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 use rdb_protocol::StopKind;
 use rdb_protocol::replay::Inline as Asked;
@@ -35,18 +32,14 @@ use rdb_protocol::rows::{Head, RowKind, Rows};
 
 const EVAL_INPUT: u64 = 258;
 const FILE_INPUT: u64 = 257;
-/// Of `_PyCFrame`.
-const HOLDER_SIZE: u64 = 24;
 /// Expressions have so many different variables at most.
 const MOST_NAMES: usize = 64;
 /// Functions that look at all variables there are.
 const ALL_NAMES: [&str; 5] = ["locals", "vars", "dir", "eval", "exec"];
-/// More frames are not believed.
-const DEEPEST: u32 = 1 << 20;
 
 /// Functions of the interpreter.
 #[derive(Debug)]
-struct Functions {
+pub(super) struct Functions {
     vectorcall: u64,
     repr: u64,
     str: u64,
@@ -54,7 +47,7 @@ struct Functions {
     decref: u64,
     fetch: u64,
     normalize: u64,
-    set_allocator: u64,
+    pub(super) set_allocator: u64,
     compile: u64,
     eval_code: u64,
     untrack: u64,
@@ -77,15 +70,15 @@ struct Compiled {
 #[derive(Debug)]
 pub(super) struct Inline {
     asked: Asked,
-    functions: Functions,
+    pub(super) functions: Functions,
     /// Context, malloc, calloc, realloc, free of the three domains.
-    theirs: [[u64; 5]; 3],
+    pub(super) theirs: [[u64; 5]; 3],
     /// The words of all expressions.
     words: Vec<String>,
     /// The variables meant in a code object.
     locals: Vec<(u64, Vec<Local>)>,
     compiled: Vec<Compiled>,
-    cell_type: u64,
+    pub(super) cell_type: u64,
     dict_type: u64,
     /// Types of the containers that are shown within limits.
     containers: [u64; 5],
@@ -94,24 +87,8 @@ pub(super) struct Inline {
     depth: u64,
     level: arena::Level,
     /// Blocks that the interpreter has kept to use them again, and forgotten.
-    dead: u64,
-    saved: Vec<u8>,
-}
-
-/// What the interpreter was like before.
-struct Before {
-    thread: u64,
-    holder: u64,
-    interpreter: u64,
-    gc: (u32, u32),
-    instruction: (u64, u64),
-    /// Where the frame keeps its frame object, and that.
-    frame_object: (u64, u64),
-    /// The dispatch table.
-    table: [u8; TABLE],
-    vectors: Vectors,
-    /// Words that ask the evaluation loop for something.
-    requests: Vec<(u64, u8, u64)>,
+    pub(super) dead: u64,
+    pub(super) saved: Vec<u8>,
 }
 
 impl Inline {
@@ -122,14 +99,14 @@ impl Inline {
     }
 
     /// Calls a function of the interpreter.
-    fn call(&self, function: u64, arguments: &[u64]) -> u64 {
+    pub(super) fn call(&self, function: u64, arguments: &[u64]) -> u64 {
         let mut six = [0_u64; 6];
         six[..arguments.len()].copy_from_slice(arguments);
         // SAFETY: see the room's header.
         unsafe { entry::rdb_call_on(arena::STACK, function, six.as_ptr()) }
     }
 
-    fn give_up(&self, object: u64) {
+    pub(super) fn give_up(&self, object: u64) {
         if object != 0 {
             self.call(self.functions.decref, &[object]);
         }
@@ -352,7 +329,7 @@ impl Stops {
     }
 
     /// A value as text, within the limits.
-    fn shown(&self, inline: &Inline, value: u64) -> String {
+    pub(super) fn shown(&self, inline: &Inline, value: u64) -> String {
         let shown = if inline.containers.contains(&type_of(value)) {
             let arguments = [value, inline.depth];
             inline.call(inline.functions.vectorcall, &[inline.show, arguments.as_ptr() as u64, 2, 0])
@@ -482,226 +459,6 @@ impl Stops {
         inline.give_up(globals);
         Ok((function, String::new()))
     }
-
-    fn arguments(&self, inline: &Inline, frame: u64, code: u64, rows: &mut Rows) -> u32 {
-        let layout = self.layout();
-        let all = locals(layout, code, |_| true);
-        let mut cells = 0;
-        for parameter in all.iter().take(parameters(layout, code)) {
-            let value = parameter.value(layout, frame, inline.cell_type);
-            let shown = if value == 0 {
-                "<no value>".to_string()
-            } else {
-                self.shown(inline, value)
-            };
-            rows.cell(true, &parameter.name);
-            rows.cell(true, &shown);
-            cells += 2;
-        }
-        cells
-    }
-
-    fn returned(&self, inline: &Inline, rows: &mut Rows) -> u32 {
-        let shown = self.result_object().filter(|&o| o != 0).map(|o| self.shown(inline, o));
-        rows.cell(shown.is_some(), &shown.unwrap_or_else(|| "there is no value here".to_string()));
-        1
-    }
-
-    /// Frames on the stack, but for those that execute no Python code.
-    fn depth(&self, mut frame: u64) -> u32 {
-        const OWNED_BY_GENERATOR: u8 = 1;
-        let layout = self.layout();
-        let mut depth = 0;
-        for _ in 0..DEEPEST {
-            if frame == 0 {
-                break;
-            }
-            depth += u32::from(get::<u8>(frame + layout.frame_owner) <= OWNED_BY_GENERATOR);
-            frame = get(frame + layout.frame_previous);
-        }
-        depth
-    }
-
-    /// The exception that is about to leave `frame`, as it can be read without asking the interpreter, which has it in hand.
-    pub(super) fn pending_text(&self, frame: u64) -> String {
-        let layout = self.layout();
-        let stopped = self.stop().filter(|s| s.instruction.is_some());
-        if let Some(object) = stopped.and_then(|s| self.result_of(&s)).filter(|&o| o != 0) {
-            return self.exception_text(type_of(object), object);
-        }
-        let Some(thread) = self.thread_executing(frame) else {
-            return String::new();
-        };
-        let first: u64 = get(thread + layout.thread_exception);
-        match layout.thread_traceback {
-            _ if first == 0 => String::new(),
-            // Type, value, traceback.
-            Some(_) => self.exception_text(first, get(thread + layout.thread_exception + 8)),
-            None => self.exception_text(type_of(first), first),
-        }
-    }
-
-    /// `ValueError: text`; the value may be its arguments still.
-    fn exception_text(&self, class: u64, value: u64) -> String {
-        let name = class_names(self.layout(), class).into_iter().next().unwrap_or_default();
-        match self.message_of(class, value) {
-            message if message.is_empty() => name,
-            message => format!("{name}: {message}"),
-        }
-    }
-
-    /// What an exception says, as far as that can be read from its arguments.
-    pub(super) fn message_of(&self, class: u64, value: u64) -> String {
-        const ARGUMENTS: u64 = 24;
-        let is = |object: u64, name: &str| self.symbol(name) == Some(type_of(object));
-        if value == 0 || self.symbol("_Py_NoneStruct") == Some(value) {
-            return String::new();
-        }
-        let arguments: Vec<u64> = if type_of(value) == class {
-            tuple(get(value + ARGUMENTS)).collect()
-        } else if is(value, "PyTuple_Type") {
-            tuple(value).collect()
-        } else {
-            vec![value]
-        };
-        let quoted = arguments.len() != 1 || class_names(self.layout(), class).iter().any(|n| n == "KeyError");
-        let shown: Vec<String> = arguments.iter().map(|&a| self.plain(a, quoted)).collect();
-        match &shown[..] {
-            [one] => one.clone(),
-            [] => String::new(),
-            more => format!("({})", more.join(", ")),
-        }
-    }
-
-    /// An object of a simple kind, read from memory.
-    fn plain(&self, object: u64, quoted: bool) -> String {
-        const LONGEST: u32 = 500;
-        let is = |name: &str| self.symbol(name) == Some(type_of(object));
-        if is("PyUnicode_Type") {
-            let text = cut(text(self.layout(), object), LONGEST);
-            return if quoted { format!("'{text}'") } else { text };
-        }
-        let size: u64 = get(object + 16);
-        if is("PyLong_Type") {
-            // One digit of 30 bits, the sign beside the size; from 3.12 on in its lowest bits.
-            let (digits, negative) = match self.layout().minor {
-                11 => (size.cast_signed().unsigned_abs(), size.cast_signed() < 0),
-                _ => (size >> 3, size & 3 == 2),
-            };
-            if digits <= 1 {
-                let digit = if digits == 0 { 0 } else { get::<u32>(object + 24) };
-                // 3.12 counts the digit of a zero.
-                return format!("{}{digit}", if negative { "-" } else { "" });
-            }
-        }
-        if self.symbol("_Py_NoneStruct") == Some(object) {
-            return "None".to_string();
-        }
-        let name = class_names(self.layout(), type_of(object)).into_iter().next().unwrap_or_default();
-        format!("<{name}>")
-    }
-
-    /// Has the interpreter evaluate without leaving traces in the program, until [`Stops::loud_again`].
-    fn quieten_inline(&mut self, inline: &mut Inline) -> Result<Before, String> {
-        let layout = self.layout();
-        let stop = self.stop().ok_or("there is no stop point here")?;
-        let thread = self.thread_state().ok_or("the thread that stands here is not known")?;
-        let interpreter: u64 = get(thread + layout.thread_interpreter);
-        let holder = layout.thread_cframe.map_or(0, |offset| get(thread + offset));
-        inline.saved.clear();
-        save(&mut inline.saved, thread, layout.thread_size);
-        if holder != 0 {
-            save(&mut inline.saved, holder, HOLDER_SIZE);
-        }
-        let requests = self.breaker_words();
-        for &(addr, size, _) in &requests {
-            save(&mut inline.saved, addr, size.into());
-        }
-        for &(offset, size) in layout.free_lists {
-            save(&mut inline.saved, interpreter + offset, size);
-            clear(interpreter + offset, size);
-        }
-        for &(addr, size, bits) in &requests {
-            match size {
-                8 => put(addr, get::<u64>(addr) & !bits),
-                _ => put(addr, get::<u32>(addr) & !(bits as u32)),
-            }
-        }
-        clear(
-            thread + layout.thread_exception,
-            if layout.thread_traceback.is_some() { 24 } else { 8 },
-        );
-        let gc = (get(interpreter + layout.gc_enabled), get(interpreter + layout.gc_count));
-        put(interpreter + layout.gc_enabled, 0_u32);
-        let place = stop.frame + layout.frame_instruction;
-        let frame_object = stop.frame + layout.frame_object;
-        let before = Before {
-            thread,
-            holder,
-            interpreter,
-            gc,
-            instruction: (place, get(place)),
-            frame_object: (frame_object, get(frame_object)),
-            table: self.unhook(),
-            vectors: Vectors::save(),
-            requests,
-        };
-        if let Some(instruction) = stop.instruction {
-            put(place, instruction);
-        }
-        let own = arena::allocator();
-        for domain in 0..3 {
-            inline.call(inline.functions.set_allocator, &[domain, own.as_ptr() as u64]);
-        }
-        Ok(before)
-    }
-
-    fn loud_again(&mut self, inline: &mut Inline, before: Before) {
-        let (place, object) = before.frame_object;
-        let made: u64 = get(place);
-        if object == 0 && made != 0 {
-            // A traceback has led to it.
-            put(place, 0_u64);
-            inline.give_up(made);
-        }
-        for (domain, theirs) in inline.theirs.iter().enumerate() {
-            inline.call(inline.functions.set_allocator, &[domain as u64, theirs.as_ptr() as u64]);
-        }
-        let layout = self.layout();
-        let Before {
-            thread,
-            holder,
-            interpreter,
-            gc,
-            instruction,
-            frame_object: _,
-            table,
-            vectors,
-            requests,
-        } = before;
-        inline.dead += arena::waiting(layout.free_objects, interpreter);
-        put(instruction.0, instruction.1);
-        put(interpreter + layout.gc_enabled, gc.0);
-        put(interpreter + layout.gc_count, gc.1);
-        let mut saved = &inline.saved[..];
-        let mut back = |addr: u64, size: u64| {
-            let (bytes, rest) = saved.split_at((size as usize).min(saved.len()));
-            copy_in(addr, bytes);
-            saved = rest;
-        };
-        back(thread, layout.thread_size);
-        if holder != 0 {
-            back(holder, HOLDER_SIZE);
-        }
-        for (addr, size, _) in requests {
-            back(addr, size.into());
-        }
-        for &(offset, size) in layout.free_lists {
-            back(interpreter + offset, size);
-        }
-        vectors.restore();
-        self.hook_again(&table);
-    }
 }
 
 fn kind(kind: StopKind) -> RowKind {
@@ -713,18 +470,7 @@ fn kind(kind: StopKind) -> RowKind {
     }
 }
 
-fn save(to: &mut Vec<u8>, addr: u64, size: u64) {
-    let at = to.len();
-    to.resize(at + size as usize, 0);
-    copy_out(addr, &mut to[at..]);
-}
-
-fn clear(addr: u64, size: u64) {
-    const NOTHING: [u8; 4096] = [0; 4096];
-    copy_in(addr, &NOTHING[..(size as usize).min(NOTHING.len())]);
-}
-
-fn cut(mut text: String, size: u32) -> String {
+pub(super) fn cut(mut text: String, size: u32) -> String {
     if let Some((at, _)) = text.char_indices().nth(size as usize) {
         text.truncate(at);
         text.push_str("...");
