@@ -277,6 +277,7 @@ fn open_trace(directory: &[u8], purpose: Purpose) -> &'static mut Agent {
         hashes: 0,
         readings: rdb_trace::Remaining::default(),
         answers: replay::answers::Answers::default(),
+        inline: crate::orders::inline::Evaluating::default(),
         probe: crate::orders::probe::Probe::default(),
         ended: false,
     }));

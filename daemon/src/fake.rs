@@ -186,6 +186,7 @@ impl World {
             BreakpointPlace::Switch { .. }
             | BreakpointPlace::Output { .. }
             | BreakpointPlace::Raise { .. }
+            | BreakpointPlace::Calls { .. }
             | BreakpointPlace::Uncaught
             | BreakpointPlace::Value { .. }
             | BreakpointPlace::Outside { .. } => false,
@@ -428,6 +429,8 @@ impl FakeProcess {
             },
             Order::NoteRaises { .. } => Answer::Done,
             Order::TakeRaises => Answer::Raises(Raises::default()),
+            Order::Inline(_) => Answer::Done,
+            Order::TakeRows | Order::Row => Answer::Rows(rdb_protocol::rows::Rows::default()),
             Order::IsThere => Answer::There(true),
             Order::Locals { .. } => Answer::Locals(vec![Variable {
                 name: "t".into(),

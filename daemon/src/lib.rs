@@ -32,6 +32,7 @@ mod passed;
 mod pidfd;
 mod placement;
 mod progress;
+mod query;
 mod raises;
 mod reaper;
 mod references;

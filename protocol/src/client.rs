@@ -9,12 +9,13 @@ use crate::common::{
     BreakpointPlace, Direction, EventIndex, Frame, FrameNumber, Limits, Location, Scope, SourceFile, Thread, Time, Variable,
 };
 use crate::replay::Interpreter;
+use crate::rows::Rows;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Version of this link. Changed whenever a frame's meaning changes.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// First four bytes of [`Hello`]: refuses strangers before any decoding of theirs matters.
 pub const MAGIC: [u8; 4] = *b"rdb1";
@@ -225,10 +226,66 @@ pub enum Call {
     Checkpoints,
     /// Facts about trace and session. Reply: [`Reply::Trace`].
     TraceInfo,
+    /// Evaluate at very many places at once; a query under way is given up. Reply: [`Reply::Rows`], the first ones.
+    Query(Query),
+    /// The next rows of the query under way; it waits for the client to ask. Reply: [`Reply::Rows`].
+    MoreRows,
     /// Source files with breakable lines and functions (waits for the survey). Reply: [`Reply::Sources`].
     Sources,
     /// Abort the running request. Reply: [`Reply::Done`]; the aborted one fails with [`FailureCode::Interrupted`].
     Interrupt,
+}
+
+/// A question about many stop points.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Query {
+    /// About which.
+    pub of: QueryOf,
+    /// From this stop point on.
+    pub from: Option<Time>,
+    /// Up to this stop point, itself included.
+    pub to: Option<Time>,
+    /// At most so many rows.
+    pub limit: Option<u64>,
+    /// A throw-away copy of the program for each evaluation, whatever that takes.
+    pub exact: bool,
+    /// How much of values.
+    pub limits: Limits,
+}
+
+/// What a query is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueryOf {
+    /// What expressions are worth at each hit of a place.
+    At {
+        /// The place: a line or a function's entry or return.
+        place: BreakpointPlace,
+        /// Only where this holds.
+        condition: Option<String>,
+        /// The expressions.
+        expressions: Vec<String>,
+    },
+    /// The calls of every function of a name.
+    Calls {
+        /// The name, plain or qualified.
+        name: String,
+    },
+    /// The exceptions of a class and of those derived from it.
+    Raises {
+        /// The end of its dotted name; `None` any.
+        class: Option<String>,
+    },
+}
+
+/// Some rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SomeRows {
+    /// These.
+    pub rows: Rows,
+    /// There are no more.
+    pub done: bool,
+    /// What there is to say, one line each.
+    pub notes: Vec<String>,
 }
 
 /// An expression to watch.
@@ -507,6 +564,8 @@ pub enum Reply {
     Trace(TraceInfo),
     /// The sources.
     Sources(Vec<SourceFile>),
+    /// Rows of a query.
+    Rows(SomeRows),
 }
 
 /// What kind of failure; stable, for programs.

@@ -11,6 +11,7 @@ mod portable;
 mod printed;
 mod processes;
 mod programs;
+mod query;
 mod raises;
 mod recording;
 mod references;

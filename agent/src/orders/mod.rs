@@ -1,5 +1,6 @@
 //! A replay process serves: it pauses, carries out orders, and answers. Verification ends here too.
 
+pub mod inline;
 pub mod link;
 pub mod probe;
 
@@ -50,6 +51,9 @@ pub fn at_stop(agent: &mut Agent, goal: bool, breakpoints: &[u32], own: bool) {
         return pause(agent, RunEnd::Goal, &[]);
     }
     let hits = agent.replay().running.run.as_ref().map_or(Hits::Ignore, |r| r.hits);
+    if hits == Hits::Evaluate {
+        return inline::at_stop(agent, goal, breakpoints);
+    }
     if goal {
         pause(agent, RunEnd::Goal, breakpoints);
     } else if hits == Hits::Stop {
@@ -251,9 +255,9 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
             },
             Order::WatchLife(object) => {
                 // What the interpreter asks of the system while it is asked for its allocators is not the program's.
-                let mode = core::mem::replace(&mut agent.mode, Mode::Probe);
+                let mode = agent.set_mode(Mode::Probe);
                 let watched = agent.host.watch_life(&object);
-                agent.mode = mode;
+                agent.set_mode(mode);
                 match watched {
                     Ok(()) => Answer::Done,
                     Err(reason) => Answer::Failed { reason },
@@ -271,6 +275,15 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                 agent.host.note_raises(tracked);
                 Answer::Done
             }
+            Order::Inline(asked) => match inline::set(agent, &asked) {
+                Ok(()) => Answer::Done,
+                Err(reason) => Answer::Failed { reason },
+            },
+            Order::TakeRows => Answer::Rows(core::mem::take(&mut agent.replay().inline.rows)),
+            Order::Row => match probe::ask(agent, probe::Question::Row) {
+                Some(answer) => answer,
+                None => return,
+            },
             Order::TakeRaises => Answer::Raises(agent.host.take_raises()),
             Order::IsThere => match probe::ask(agent, probe::Question::IsThere) {
                 Some(answer) => answer,
@@ -333,11 +346,15 @@ fn start(agent: &mut Agent, run: Run) -> Option<Answer> {
     }
     r.goal_event = run.until_event.map_or(u64::MAX, |e| e.0);
     agent.host.arm(run.until_time.map(|t| t.0), run.hits == Hits::Stop);
+    let evaluates = run.hits == Hits::Evaluate;
     agent.replay().running = Running {
         run: Some(run),
         last_hit: None,
         at_event: false,
     };
+    if evaluates {
+        inline::begin(agent);
+    }
     None
 }
 

@@ -11,6 +11,7 @@ use super::check::CHECKED;
 use super::code::Code;
 use super::compare::Compared;
 use super::follow::Following;
+use super::inline::Inline;
 use super::life::Life;
 use super::locate::Located;
 use super::objects::{TP_DEALLOC, type_of};
@@ -23,7 +24,7 @@ use super::traps::Traps;
 use super::{Places, Unsupported};
 use crate::arch::dispatch::set_gs_base;
 use crate::interpreters::Registers;
-use crate::memory::{get, patch};
+use crate::memory::{copy_in, copy_out, get, patch, put};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -93,6 +94,10 @@ pub struct Stops {
     /// They have more words than the stubs can compare.
     pub(super) slowly: bool,
     pub(super) noted: Option<Noted>,
+    /// What is evaluated while the program runs.
+    pub(super) inline: Option<Box<Inline>>,
+    /// It is being evaluated.
+    pub(super) evaluating: bool,
     /// The hook wants to know of each stop point that is the followed activation's own.
     pub(super) stops_at_own: bool,
     /// The thread that runs, and the one that stood at the last stop point.
@@ -127,6 +132,8 @@ impl core::fmt::Debug for Stops {
 
 /// No goal is this far away.
 const FAR: u64 = u64::MAX >> 2;
+/// Bytes of the dispatch table.
+pub(super) const TABLE: usize = 2048;
 static INSTALLED: AtomicPtr<Stops> = AtomicPtr::new(core::ptr::null_mut());
 
 impl Stops {
@@ -159,6 +166,8 @@ impl Stops {
             watched: Vec::new(),
             slowly: false,
             noted: None,
+            inline: None,
+            evaluating: false,
             stops_at_own: false,
             running: 0,
             stood: 0,
@@ -462,8 +471,42 @@ impl Stops {
         }
     }
 
+    /// Makes the dispatch table one that can be written without asking the kernel. Only in a process that is thrown away.
+    ///
+    /// # Errors
+    /// That it cannot be done.
+    pub(super) fn open_table(&self) -> Result<(), &'static str> {
+        const READ_WRITE: u64 = 3;
+        let (start, end) = (self.located.table & !4095, (self.located.table + TABLE as u64 + 4095) & !4095);
+        match crate::sys::raw(crate::sys::nr::MPROTECT, [start, end - start, READ_WRITE, 0, 0, 0]) {
+            0 => Ok(()),
+            _ => Err("the dispatch table cannot be made writable"),
+        }
+    }
+
+    /// Has the interpreter work as if there were no stop points and no ticks, until [`Stops::hook_again`], which wants what this returns.
+    /// The table must be open.
+    pub(super) fn unhook(&mut self) -> [u8; TABLE] {
+        let mut table = [0; TABLE];
+        copy_out(self.located.table, &mut table);
+        copy_in(self.located.table, &words(&self.located.targets));
+        put(self.dealloc_slot, self.dealloc_original);
+        self.evaluating = true;
+        table
+    }
+
+    /// The program goes on.
+    pub(super) fn hook_again(&mut self, table: &[u8; TABLE]) {
+        copy_in(self.located.table, table);
+        put(self.dealloc_slot, self.stubs.dealloc);
+        self.evaluating = false;
+    }
+
     /// The code object at `address` is gone.
     fn forget(&mut self, address: u64) {
+        if let Some(inline) = &mut self.inline {
+            inline.forget(address);
+        }
         if let Some(code) = self.codes.remove(&address) {
             for unit in 0..code.units.len() {
                 self.stubs.set_mark(code.body.start + 2 * unit as u64, Mark::Unknown);

@@ -14,6 +14,7 @@ use arguments::{count, frames, name_of, number, optional, thread};
 use breaks::{breakpoint, condition, ignore, watched};
 pub use info::InfoTopic;
 use info::info;
+pub(crate) use places::place as location;
 pub(super) use places::range;
 pub use places::{ListRange, odd};
 use places::{place, target};
