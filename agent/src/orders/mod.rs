@@ -24,6 +24,8 @@ pub struct Running {
     pub run: Option<Run>,
     /// Last hit on the way.
     pub last_hit: Option<Hit>,
+    /// How many activations had begun in the followed frame by then.
+    pub begun_before: u32,
 }
 
 /// Paused at the very start.
@@ -51,14 +53,17 @@ pub fn at_stop(agent: &mut Agent, goal: bool, breakpoints: &[u32], own: bool) {
         pause(agent, RunEnd::Goal, breakpoints);
     } else if hits == Hits::Stop {
         // Another activation that has begun in that frame since is not the one followed.
-        if own && !agent.host.followed().begun {
+        if own && agent.host.followed().begun == 0 {
             pause(agent, RunEnd::Own, breakpoints);
         } else if !breakpoints.is_empty() {
             pause(agent, RunEnd::Breakpoint, breakpoints);
         }
     } else if hits == Hits::Last && !breakpoints.is_empty() {
         let (time, _) = agent.host.place();
-        agent.replay().running.last_hit = Some(Hit {
+        let begun_before = agent.host.followed().begun;
+        let running = &mut agent.replay().running;
+        running.begun_before = begun_before;
+        running.last_hit = Some(Hit {
             time: Time(time),
             breakpoints: Vec::from(breakpoints),
         });
@@ -185,14 +190,16 @@ pub fn position(agent: &mut Agent) -> Position {
 
 fn stopped(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) -> Stopped {
     let followed = agent.host.followed();
+    let running = &mut agent.replay().running;
+    let last_hit = running.last_hit.take().filter(|_| running.begun_before == followed.begun);
     Stopped {
         end,
         position: position(agent),
         breakpoints: Vec::from(breakpoints),
         own: agent.host.own_here(),
-        last_hit: agent.replay().running.last_hit.take(),
+        last_hit,
         last_own: followed.last.map(Time),
-        begun: followed.begun,
+        begun: followed.begun > 0,
         main_done: agent.host.main_done().map(Time),
         boundaries: agent.host.boundaries(),
     }
@@ -331,6 +338,7 @@ fn start(agent: &mut Agent, run: Run) -> Option<Answer> {
     agent.replay().running = Running {
         run: Some(run),
         last_hit: None,
+        begun_before: 0,
     };
     None
 }
