@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod daemon;
+mod disassembly;
 mod faults;
 mod interrupts;
 mod kept;
