@@ -13,6 +13,7 @@ mod portable;
 mod printed;
 mod processes;
 mod programs;
+mod python;
 mod raises;
 mod recording;
 mod reference;
