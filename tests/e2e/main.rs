@@ -19,6 +19,7 @@ mod recording;
 mod reference;
 mod references;
 mod returns;
+mod revdb;
 mod scripts;
 mod stepping;
 mod support;
