@@ -10,6 +10,9 @@
 //! * [`output`], [`info`], [`verify`]: what needs no daemon.
 //! * [`pack`], [`ls`], [`rm`]: traces as files.
 //!
+//! A front end of one's own opens a [`link::Session`] and makes its requests: `examples/walk.rs` is a whole one. The link itself is
+//! described in `docs/protocol.md`.
+//!
 //! Not here: time travel itself (the daemon's), anything inside a recorded process (the agent's).
 
 use std::process::ExitCode;

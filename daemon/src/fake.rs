@@ -513,6 +513,7 @@ impl FakeProcess {
             let hits = world.hits(s.time, &s.marks);
             if world.begins(s.time, s.follow) {
                 (s.last_own, s.begun) = (None, true);
+                last_hit = None;
             }
             let own = world.is_own(s.time, s.follow);
             if run.hits == Hits::Stop && own && !s.begun {

@@ -51,6 +51,7 @@ mod survey;
 mod survey_file;
 mod timeline;
 mod tree;
+mod trial;
 mod watching;
 
 #[cfg(test)]

@@ -227,7 +227,7 @@ impl Session {
         }
     }
 
-    fn moved<F>(&mut self, direction: Direction, task: &mut Task<'_>, go: F) -> Result<Reply, Fault>
+    fn moved<F>(&mut self, direction: Direction, task: &mut Task<'_>, mut go: F) -> Result<Reply, Fault>
     where
         F: FnMut(&mut Timeline, &mut Task<'_>) -> Result<StopReason, Fault>,
     {
@@ -235,7 +235,7 @@ impl Session {
         self.timeline.notes.clear();
         self.timeline.changes.clear();
         self.timeline.printed.clear();
-        let mut reason = retrying(&mut self.timeline, task, go)?;
+        let mut reason = retrying(&mut self.timeline, task, |t, task| t.whole(|t| go(t, task)))?;
         let hit = &self.timeline.here.breakpoints;
         if reason == StopReason::Breakpoint && !hit.is_empty() && hit.iter().all(|id| self.timeline.changes.iter().any(|c| c.id == *id)) {
             reason = StopReason::Watchpoint;

@@ -283,7 +283,7 @@ pub struct Stopped {
     pub breakpoints: Vec<u32>,
     /// Whether this very stop point is the followed activation's own.
     pub own: bool,
-    /// With [`Hits::Last`]: the last hit strictly before the position.
+    /// With [`Hits::Last`]: the last hit strictly before the position; after the followed activation has begun, if it has.
     pub last_hit: Option<Hit>,
     /// The last stop point of the followed activation's own, strictly before the position; after it has begun, if it has.
     pub last_own: Option<Time>,

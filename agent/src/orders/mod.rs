@@ -27,6 +27,8 @@ pub struct Running {
     pub last_hit: Option<Hit>,
     /// Where it is paused, the next event is about to happen: the program has made the call, not only passed a stop point before it.
     pub at_event: bool,
+    /// How many activations had begun in the followed frame by then.
+    pub begun_before: u32,
 }
 
 /// Paused at the very start.
@@ -58,14 +60,17 @@ pub fn at_stop(agent: &mut Agent, goal: bool, breakpoints: &[u32], own: bool) {
         pause(agent, RunEnd::Goal, breakpoints);
     } else if hits == Hits::Stop {
         // Another activation that has begun in that frame since is not the one followed.
-        if own && !agent.host.followed().begun {
+        if own && agent.host.followed().begun == 0 {
             pause(agent, RunEnd::Own, breakpoints);
         } else if !breakpoints.is_empty() {
             pause(agent, RunEnd::Breakpoint, breakpoints);
         }
     } else if hits == Hits::Last && !breakpoints.is_empty() {
         let (time, _) = agent.host.place();
-        agent.replay().running.last_hit = Some(Hit {
+        let begun_before = agent.host.followed().begun;
+        let running = &mut agent.replay().running;
+        running.begun_before = begun_before;
+        running.last_hit = Some(Hit {
             time: Time(time),
             breakpoints: Vec::from(breakpoints),
         });
@@ -192,14 +197,16 @@ pub fn position(agent: &mut Agent) -> Position {
 
 fn stopped(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) -> Stopped {
     let followed = agent.host.followed();
+    let running = &mut agent.replay().running;
+    let last_hit = running.last_hit.take().filter(|_| running.begun_before == followed.begun);
     Stopped {
         end,
         position: position(agent),
         breakpoints: Vec::from(breakpoints),
         own: agent.host.own_here(),
-        last_hit: agent.replay().running.last_hit.take(),
+        last_hit,
         last_own: followed.last.map(Time),
-        begun: followed.begun,
+        begun: followed.begun > 0,
         main_done: agent.host.main_done().map(Time),
         boundaries: agent.host.boundaries(),
     }
@@ -351,6 +358,7 @@ fn start(agent: &mut Agent, run: Run) -> Option<Answer> {
         run: Some(run),
         last_hit: None,
         at_event: false,
+        begun_before: 0,
     };
     if evaluates {
         inline::begin(agent);
