@@ -1,5 +1,7 @@
 //! One client's debugging of one trace: requests in, replies out.
 
+mod queries;
+
 use crate::bookmarks;
 use crate::conditions;
 use crate::costs::Costs;
@@ -10,7 +12,6 @@ use crate::known::{Known, Progress};
 use crate::life::Prepared;
 use crate::placement::{Limits, Placement};
 use crate::progress::Task;
-use crate::query::Query;
 use crate::references::References;
 use crate::saved;
 use crate::skips::matching;
@@ -20,9 +21,8 @@ use crate::survey::Survey;
 use crate::survey_file::{self, Found};
 use crate::timeline::Timeline;
 use crate::tree::Tree;
-use rdb_protocol::client::{
-    BreakpointInfo, Call, Change, FailureCode, Query as Asked, QueryOf, Reply, Stop, StopReason, Target, TraceInfo,
-};
+use queries::UnderWay;
+use rdb_protocol::client::{BreakpointInfo, Call, Change, FailureCode, Reply, Stop, StopReason, Target, TraceInfo};
 use rdb_protocol::{BreakpointPlace, Direction, EventIndex, SourceFile, Time};
 use std::sync::{Arc, Mutex};
 
@@ -45,7 +45,7 @@ pub(crate) struct Session {
     facts: TraceFacts,
     direction: Direction,
     /// The query under way.
-    query: Option<Query>,
+    query: Option<UnderWay>,
     /// The edition of the breakpoints that is saved, where they are to be.
     saved: Option<u64>,
 }
@@ -388,46 +388,6 @@ impl Session {
     fn sources(&self, task: &mut Task<'_>) -> Result<Arc<Vec<SourceFile>>, Fault> {
         self.timeline.require_stop_points()?;
         self.known.wait(task, |f| f.sources.clone())
-    }
-
-    fn query(&mut self, mut asked: Asked, task: &mut Task<'_>) -> Result<Reply, Fault> {
-        self.query = None;
-        self.timeline.require_stop_points()?;
-        match &mut asked.of {
-            QueryOf::At {
-                place,
-                condition,
-                expressions,
-            } => {
-                *place = self.resolved(place.clone(), task)?.known;
-                let all = condition
-                    .iter()
-                    .map(|c| ("condition", c))
-                    .chain(expressions.iter().map(|e| ("expression", e)));
-                for (what, code) in all {
-                    retrying(&mut self.timeline, task, |t, task| t.check_query(what, code, task))?;
-                }
-            }
-            QueryOf::Calls { name } => drop(self.resolved(BreakpointPlace::Calls { name: name.clone() }, task)?),
-            QueryOf::Raises { class } => {
-                let class = class.clone();
-                let reply = retrying(&mut self.timeline, task, |t, task| t.raised_rows(class.as_deref(), &asked, task))?;
-                return Ok(Reply::Rows(reply));
-            }
-        }
-        self.query = Some(Query::start(&self.timeline.tree, &self.known, asked)?);
-        self.more_rows(task)
-    }
-
-    fn more_rows(&mut self, task: &mut Task<'_>) -> Result<Reply, Fault> {
-        let Some(query) = &mut self.query else {
-            return Err(Fault::told(FailureCode::Protocol, "no query is under way"));
-        };
-        let more = query.more(task);
-        if !matches!(&more, Ok(rows) if !rows.done) {
-            self.query = None;
-        }
-        more.map(Reply::Rows)
     }
 
     fn trace_info(&self) -> TraceInfo {

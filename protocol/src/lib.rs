@@ -14,7 +14,9 @@ extern crate alloc;
 pub mod client;
 pub mod common;
 pub mod frame;
+mod query;
 pub mod replay;
 pub mod rows;
+mod told;
 
 pub use common::*;

@@ -50,7 +50,10 @@ class Link:
 
     def close(self):
         """Ends the session. The daemon goes on for other clients."""
-        if self._process.poll() is None:
-            self._process.stdin.close()
-            self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            try:
+                pipe.close()
+            except OSError:
+                # rdbctl has ended before it took what was written last.
+                pass
         return self._process.wait()

@@ -281,6 +281,7 @@ fn an_interrupted_query_ends_cleanly() {
     sandbox.daemon();
     let code = "def f(x):\n    return x\nfor i in range(200000): f(i)";
     let recorded = sandbox.record("t", &[python.path.to_str().unwrap(), "-S", "-E", "-c", code]);
+    sandbox.verify(&recorded.trace);
     let mut child = sandbox
         .rdbctl()
         .arg("query")

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// So often rows are taken.
 const BRIEF: Duration = Duration::from_millis(200);
+/// So many bytes of rows are shown to be right and given before the interval's end.
+const LARGE: usize = 32 << 20;
 /// Rows of a chunk of those that are evaluated each on its own.
 const CHUNK: usize = 50;
 
@@ -34,10 +36,20 @@ struct Worker<'a> {
     interrupt: &'a Interrupt,
 }
 
+/// What is evaluated in a copy that runs through.
+#[derive(Default)]
+struct Gathered {
+    /// Not given yet.
+    all: VecDeque<Rows>,
+    /// Up to here all is given.
+    given: Option<Time>,
+}
+
 impl Worker<'_> {
     fn rows(&self, interval: &mut Interval) -> Result<VecDeque<Rows>, Fault> {
+        let mut gathered = Gathered::default();
         if !self.shared.is_exact() {
-            match self.through(interval) {
+            match self.through(interval, &mut gathered) {
                 Ok(Some(rows)) => return Ok(rows),
                 Ok(None) => self.shared.be_exact(
                     "an evaluation changes what later ones show: from there on each is made in a copy of its own, which takes longer"
@@ -49,52 +61,66 @@ impl Worker<'_> {
                 )),
             }
         }
-        self.each(interval, None)
+        self.each(interval, gathered.given)
     }
 
     /// In a copy that runs through; `None` where at the end it shows something else than one that nothing has disturbed.
-    fn through(&self, interval: &mut Interval) -> Result<Option<VecDeque<Rows>>, Fault> {
+    fn through(&self, interval: &mut Interval, gathered: &mut Gathered) -> Result<Option<VecDeque<Rows>>, Fault> {
         let mut process = interval.keeper.fork()?;
         process.set_breakpoints(self.plan.breakpoints.clone())?;
         process.set_inline(self.plan.inline.clone())?;
         let until_time = interval.end.or(self.plan.to);
-        let mut all = VecDeque::new();
         // While the interpreter shuts down, what was evaluated is in its way.
         let main_done = interval.main_done.filter(|&m| until_time.is_none_or(|t| m < t));
-        if let Some(main_done) = main_done {
-            self.evaluate_to(&mut process, Some(main_done), &mut all)?;
+        if let Some(main_done) = main_done
+            && !self.evaluate_to(&mut process, Some(main_done), interval, gathered)?
+        {
+            return Ok(None);
         }
-        let rest = self.evaluate_to(&mut process, until_time, &mut all);
-        let by_one = match (rest, main_done) {
+        let by_one = match (self.evaluate_to(&mut process, until_time, interval, gathered), main_done) {
             (Err(Fault::Died { .. } | Fault::Diverged(_) | Fault::Refused(_)), Some(main_done)) => Some(main_done),
             (rest, _) => {
-                rest?;
+                if !rest? {
+                    return Ok(None);
+                }
                 None
             }
         };
         drop(process);
+        let all = &mut gathered.all;
         let same = match (interval.end, &interval.expected) {
-            (Some(end), Some(expected)) => took_last(&mut all, end, expected.failed).iter().eq(expected.iter()),
+            (Some(end), Some(expected)) => took_last(all, end, expected.failed).iter().eq(expected.iter()),
             (Some(_), None) => false,
-            (None, _) => self.is_last_right(interval, &all)?,
+            (None, _) => self.is_last_right(interval, all)?,
         };
-        if let Some(main_done) = by_one.filter(|_| same) {
-            while all
-                .back()
-                .is_some_and(|rows| rows.heads.first().is_some_and(|h| h.time > main_done))
-            {
+        if !same {
+            return Ok(None);
+        }
+        let mut all = std::mem::take(all);
+        if let Some(main_done) = by_one {
+            let late = |rows: &Rows| rows.heads.first().is_some_and(|h| h.time > main_done);
+            while all.back().is_some_and(late) {
                 all.pop_back();
             }
-            for rows in std::mem::take(&mut all) {
-                self.shared.give(interval.index, rows);
-            }
-            all = self.each(interval, Some(main_done))?;
+            self.give(interval, all)?;
+            all = self.each(interval, gathered.given.max(Some(main_done)))?;
         }
-        Ok(same.then_some(all))
+        Ok(Some(all))
     }
 
-    /// Evaluates at each hit up to a time, or the end.
-    fn evaluate_to(&self, process: &mut Process, until_time: Option<Time>, all: &mut VecDeque<Rows>) -> Result<(), Fault> {
+    fn give(&self, interval: &Interval, all: VecDeque<Rows>) -> Result<(), Fault> {
+        let wanted = all.into_iter().all(|rows| self.shared.give(interval.index, rows));
+        if wanted { Ok(()) } else { Err(Fault::Interrupted) }
+    }
+
+    /// Evaluates at each hit up to a time, or the end; false where that has come to something else than in an undisturbed process.
+    fn evaluate_to(
+        &self,
+        process: &mut Process,
+        until_time: Option<Time>,
+        interval: &mut Interval,
+        gathered: &mut Gathered,
+    ) -> Result<bool, Fault> {
         let mut slicer = Slicer::new(Pace::default());
         let mut waiting = Instant::now();
         loop {
@@ -108,22 +134,29 @@ impl Worker<'_> {
             let began = Instant::now();
             let stopped = process.run_within(run, PATIENCE, self.interrupt)?;
             slicer.learn(began.elapsed());
-            let full = stopped.end == RunEnd::Breakpoint;
-            if full || stopped.end == RunEnd::End || until_time.is_some_and(|t| stopped.position.time >= t) || waiting.elapsed() > BRIEF {
+            let over = stopped.end == RunEnd::End || until_time.is_some_and(|t| stopped.position.time >= t);
+            if over || stopped.end == RunEnd::Breakpoint || waiting.elapsed() > BRIEF {
                 waiting = Instant::now();
                 let rows = process.take_rows()?;
                 if !rows.is_empty() || rows.failed > 0 {
-                    all.push_back(rows);
+                    gathered.all.push_back(rows);
                 }
             }
-            if stopped.end == RunEnd::End || until_time.is_some_and(|t| stopped.position.time >= t) {
-                return Ok(());
+            if over {
+                return Ok(true);
+            }
+            if gathered.all.iter().map(Rows::size).sum::<usize>() > LARGE {
+                if !self.is_last_right(interval, &gathered.all)? {
+                    return Ok(false);
+                }
+                self.give(interval, std::mem::take(&mut gathered.all))?;
+                gathered.given = Some(stopped.position.time);
             }
             moved(&before, &stopped)?;
         }
     }
 
-    /// Whether the last row of the last interval is what an undisturbed process has.
+    /// Whether the last row is what an undisturbed process has.
     fn is_last_right(&self, interval: &mut Interval, all: &VecDeque<Rows>) -> Result<bool, Fault> {
         let Some(last) = all.iter().rev().find_map(|rows| rows.iter().last()) else {
             return Ok(true);
@@ -215,6 +248,13 @@ impl Worker<'_> {
         };
         if self.plan.inline.condition.is_some() {
             rows.fail(1, Some(error));
+            return Ok(());
+        }
+        if self.plan.inline.calls {
+            // What begins or ends here cannot be told without its frame.
+            self.shared.note(format!(
+                "what a function began or ended with at time {time} cannot be shown ({error}); that call is left out"
+            ));
             return Ok(());
         }
         let cells = u32::try_from(self.plan.inline.expressions.len()).unwrap_or(0);

@@ -16,6 +16,7 @@ use crate::known::{Busy, Known};
 use crate::progress::Task;
 use crate::tree::Tree;
 use calls::Calls;
+pub(crate) use raised::Raised;
 use rdb_protocol::Time;
 use rdb_protocol::client::{Query as Asked, QueryOf, SomeRows};
 use rdb_protocol::replay::{Breakpoint, Inline};

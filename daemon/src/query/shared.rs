@@ -13,6 +13,8 @@ const GLANCE: Duration = Duration::from_millis(20);
 
 /// Chunks of rows that wait for the client, of an interval whose rows are given as they come.
 const MOST_CHUNKS: usize = 64;
+/// Bytes of rows that wait for the client, about; beyond these only the interval that is due goes on.
+const MOST_BYTES: usize = 128 << 20;
 
 /// A stretch of the recording.
 #[derive(Debug)]
@@ -52,6 +54,8 @@ struct State {
     done: BTreeMap<u64, Part>,
     /// The interval whose rows are due.
     next: u64,
+    /// Bytes of all chunks in `done`.
+    held: usize,
     /// Intervals made.
     made: u64,
     reached: Time,
@@ -129,10 +133,14 @@ impl Shared {
             if state.closing {
                 return None;
             }
-            if let Some(interval) = state.todo.pop_front() {
+            // The first one to do is due, or that which is due is under way or done.
+            let waits = |i: &Interval| state.held > MOST_BYTES && i.index != state.next;
+            if !state.todo.front().is_some_and(waits)
+                && let Some(interval) = state.todo.pop_front()
+            {
                 return Some(interval);
             }
-            if state.complete {
+            if state.complete && state.todo.is_empty() {
                 return None;
             }
             state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -142,9 +150,15 @@ impl Shared {
     /// For a worker: some of an interval's rows, once there is room; false when nobody wants them any more.
     pub(super) fn give(&self, index: u64, rows: Rows) -> bool {
         let mut state = self.state();
-        while state.done.get(&index).is_some_and(|p| p.chunks.len() >= MOST_CHUNKS) && !state.closing {
+        let full = |state: &State| {
+            let chunks = state.done.get(&index).map_or(0, |p| p.chunks.len());
+            // Who is due and has given nothing is waited for.
+            chunks >= MOST_CHUNKS || state.held > MOST_BYTES && (chunks > 0 || index != state.next)
+        };
+        while full(&state) && !state.closing {
             state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.held += rows.size();
         state.done.entry(index).or_default().chunks.push_back(rows);
         self.bell.notify_all();
         !state.closing
@@ -153,6 +167,7 @@ impl Shared {
     /// For a worker: the rest of an interval's rows, or why there are no more.
     pub(super) fn finish(&self, index: u64, rows: Result<VecDeque<Rows>, Fault>) {
         let mut state = self.state();
+        state.held += rows.iter().flatten().map(Rows::size).sum::<usize>();
         let part = state.done.entry(index).or_default();
         match rows {
             Ok(rows) => part.chunks.extend(rows),
@@ -205,6 +220,7 @@ impl Shared {
         let taken = part.chunks.pop_front();
         let (complete, fault) = (part.complete, part.fault.take_if(|_| taken.is_none()));
         if let Some(rows) = taken {
+            state.held = state.held.saturating_sub(rows.size());
             self.bell.notify_all();
             let at = rows.heads.last().map_or(reached, |h| h.time);
             return Ok(Taken::Rows(rows, at));

@@ -1,8 +1,7 @@
 //! What an exception says, read from memory: where the interpreter has it in hand it cannot be asked.
 
 use super::Stops;
-use super::inline::cut;
-use super::objects::{class_names, text, tuple, type_of};
+use super::objects::{class_names, text_of, tuple, type_of};
 use crate::memory::get;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -41,32 +40,36 @@ impl Stops {
     /// What an exception says, as far as that can be read from its arguments.
     pub(super) fn message_of(&self, class: u64, value: u64) -> String {
         const ARGUMENTS: u64 = 24;
+        /// More are not shown.
+        const MOST: usize = 20;
         let is = |object: u64, name: &str| self.symbol(name) == Some(type_of(object));
         if value == 0 || self.symbol("_Py_NoneStruct") == Some(value) {
             return String::new();
         }
-        let arguments: Vec<u64> = if type_of(value) == class {
-            tuple(get(value + ARGUMENTS)).collect()
+        let mut arguments: Vec<u64> = if type_of(value) == class {
+            tuple(get(value + ARGUMENTS)).take(MOST + 1).collect()
         } else if is(value, "PyTuple_Type") {
-            tuple(value).collect()
+            tuple(value).take(MOST + 1).collect()
         } else {
             vec![value]
         };
+        let more = arguments.len() > MOST;
+        arguments.truncate(MOST);
         let quoted = arguments.len() != 1 || class_names(self.layout(), class).iter().any(|n| n == "KeyError");
         let shown: Vec<String> = arguments.iter().map(|&a| self.plain(a, quoted)).collect();
         match &shown[..] {
             [one] => one.clone(),
             [] => String::new(),
-            more => format!("({})", more.join(", ")),
+            some => format!("({}{})", some.join(", "), if more { ", ..." } else { "" }),
         }
     }
 
     /// An object of a simple kind, read from memory.
     fn plain(&self, object: u64, quoted: bool) -> String {
-        const LONGEST: u32 = 500;
+        const LONGEST: u64 = 500;
         let is = |name: &str| self.symbol(name) == Some(type_of(object));
         if is("PyUnicode_Type") {
-            let text = cut(text(self.layout(), object), LONGEST);
+            let text = text_of(self.layout(), object, LONGEST);
             return if quoted { format!("'{text}'") } else { text };
         }
         let size: u64 = get(object + 16);

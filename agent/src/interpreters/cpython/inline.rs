@@ -18,7 +18,7 @@ use super::Stops;
 use super::evaluate::SHOW;
 use super::inline_arena as arena;
 use super::inline_names::{Local, locals, words};
-use super::objects::{text, type_of};
+use super::objects::{text, text_of, type_of};
 use crate::arch::entry;
 use crate::memory::get;
 use alloc::boxed::Box;
@@ -341,9 +341,9 @@ impl Stops {
             inline.call(inline.functions.set_slice, &[inline.outer, 0, i64::MAX.cast_unsigned(), 0]);
             return format!("<{} in repr>", error.split(':').next().unwrap_or_default());
         }
-        let all = text(self.layout(), shown);
+        let some = text_of(self.layout(), shown, inline.asked.limits.size.into());
         inline.give_up(shown);
-        cut(all, inline.asked.limits.size)
+        some
     }
 
     /// The pending exception in one line; it is pending no more.
@@ -470,7 +470,7 @@ fn kind(kind: StopKind) -> RowKind {
     }
 }
 
-pub(super) fn cut(mut text: String, size: u32) -> String {
+fn cut(mut text: String, size: u32) -> String {
     if let Some((at, _)) = text.char_indices().nth(size as usize) {
         text.truncate(at);
         text.push_str("...");

@@ -3,12 +3,14 @@
 use super::Stops;
 use super::inline::Inline;
 use super::inline_arena as arena;
-use super::stops::TABLE;
+use super::ticks::words;
 use crate::arch::vectors::Vectors;
 use crate::memory::{copy_in, copy_out, get, put};
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// Bytes of the dispatch table.
+const TABLE: usize = 2048;
 /// Of `_PyCFrame`.
 const HOLDER_SIZE: u64 = 24;
 
@@ -29,6 +31,37 @@ pub(super) struct Before {
 }
 
 impl Stops {
+    /// Makes the dispatch table one that can be written without asking the kernel. Only in a process that is thrown away.
+    ///
+    /// # Errors
+    /// That it cannot be done.
+    pub(super) fn open_table(&self) -> Result<(), &'static str> {
+        const READ_WRITE: u64 = 3;
+        let (start, end) = (self.located.table & !4095, (self.located.table + TABLE as u64 + 4095) & !4095);
+        match crate::sys::raw(crate::sys::nr::MPROTECT, [start, end - start, READ_WRITE, 0, 0, 0]) {
+            0 => Ok(()),
+            _ => Err("the dispatch table cannot be made writable"),
+        }
+    }
+
+    /// Has the interpreter work as if there were no stop points and no ticks, until [`Stops::hook_again`], which wants what this returns.
+    /// The table must be open.
+    fn unhook(&mut self) -> [u8; TABLE] {
+        let mut table = [0; TABLE];
+        copy_out(self.located.table, &mut table);
+        copy_in(self.located.table, &words(&self.located.targets));
+        put(self.dealloc_slot, self.dealloc_original);
+        self.evaluating = true;
+        table
+    }
+
+    /// The program goes on.
+    fn hook_again(&mut self, table: &[u8; TABLE]) {
+        copy_in(self.located.table, table);
+        put(self.dealloc_slot, self.stubs.dealloc);
+        self.evaluating = false;
+    }
+
     /// Has the interpreter evaluate without leaving traces in the program, until [`Stops::loud_again`].
     pub(super) fn quieten_inline(&mut self, inline: &mut Inline) -> Result<Before, String> {
         let layout = self.layout();

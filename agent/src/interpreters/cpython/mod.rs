@@ -41,6 +41,7 @@ mod layout;
 mod life;
 mod lines;
 mod locate;
+mod marking;
 mod objects;
 pub mod observe;
 mod raises;

@@ -16,7 +16,6 @@ use super::life::Life;
 use super::locate::Located;
 use super::objects::{TP_DEALLOC, type_of};
 use super::raises::Noted;
-use super::rules::{LineStart, Unit};
 use super::sources::Sources;
 use super::stubs::{DEALLOC, Mark, Stubs};
 use super::ticks::{Ticks, words};
@@ -24,13 +23,13 @@ use super::traps::Traps;
 use super::{Places, Unsupported};
 use crate::arch::dispatch::set_gs_base;
 use crate::interpreters::Registers;
-use crate::memory::{copy_in, copy_out, get, patch, put};
+use crate::memory::{get, patch};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use rdb_protocol::StopKind;
-use rdb_protocol::replay::{Breakpoint, Passing};
+use rdb_protocol::replay::Breakpoint;
 
 /// Called when something asked for has come to pass.
 pub type Hook = fn(&mut Stops, Reason);
@@ -82,8 +81,8 @@ pub struct Stops {
     /// The dispatch table with ticks alone.
     ticks_only: [u64; 256],
     pub(super) traps: Traps,
-    dealloc_slot: u64,
-    dealloc_original: u64,
+    pub(super) dealloc_slot: u64,
+    pub(super) dealloc_original: u64,
     pub(super) codes: BTreeMap<u64, Code>,
     pub(super) seen: Sources,
     pub(super) breakpoints: Vec<Breakpoint>,
@@ -132,8 +131,6 @@ impl core::fmt::Debug for Stops {
 
 /// No goal is this far away.
 const FAR: u64 = u64::MAX >> 2;
-/// Bytes of the dispatch table.
-pub(super) const TABLE: usize = 2048;
 static INSTALLED: AtomicPtr<Stops> = AtomicPtr::new(core::ptr::null_mut());
 
 impl Stops {
@@ -270,31 +267,6 @@ impl Stops {
             .filter(|_| self.alive);
         self.limit = [goal, glance, mark].into_iter().flatten().min().unwrap_or(time + FAR);
         self.stubs.set_remaining(self.limit - time);
-    }
-
-    /// Replaces the breakpoints. The hook is called at each hit.
-    pub fn set_breakpoints(&mut self, breakpoints: &[Breakpoint]) {
-        self.breakpoints = breakpoints.to_vec();
-        self.times = breakpoints::times(breakpoints);
-        self.rearm(self.time());
-        for code in self.codes.values_mut() {
-            let before: Vec<usize> = code.marks.iter().map(|m| m.0).collect();
-            code.marks = breakpoints::marks(&self.breakpoints, code);
-            for unit in before.into_iter().chain(code.marks.iter().map(|m| m.0)) {
-                self.stubs.set_mark(code.body.start + 2 * unit as u64, mark_of(code, unit));
-            }
-        }
-        self.mark_late();
-    }
-
-    /// Units behind second halves not yet counted ask, whatever their mark was set to since.
-    pub(super) fn mark_late(&mut self) {
-        for &(frame, _, next) in &self.late {
-            let address = get::<u64>(frame + self.located.layout.frame_code) & !3;
-            if let Some(code) = self.codes.get(&address) {
-                self.stubs.set_mark(code.body.start + 2 * next as u64, Mark::Ask);
-            }
-        }
     }
 
     /// True once the interpreter runs the program.
@@ -461,81 +433,6 @@ impl Stops {
             self.stubs.set_mark(instruction, Mark::Nothing);
         }
         inside.then_some(address)
-    }
-
-    /// Sets the shadow bytes of a code object's units.
-    pub(super) fn mark_units(&mut self, address: u64) {
-        let Some(code) = self.codes.get(&address) else { return };
-        for unit in 0..code.units.len() {
-            self.stubs.set_mark(code.body.start + 2 * unit as u64, mark_of(code, unit));
-        }
-    }
-
-    /// Makes the dispatch table one that can be written without asking the kernel. Only in a process that is thrown away.
-    ///
-    /// # Errors
-    /// That it cannot be done.
-    pub(super) fn open_table(&self) -> Result<(), &'static str> {
-        const READ_WRITE: u64 = 3;
-        let (start, end) = (self.located.table & !4095, (self.located.table + TABLE as u64 + 4095) & !4095);
-        match crate::sys::raw(crate::sys::nr::MPROTECT, [start, end - start, READ_WRITE, 0, 0, 0]) {
-            0 => Ok(()),
-            _ => Err("the dispatch table cannot be made writable"),
-        }
-    }
-
-    /// Has the interpreter work as if there were no stop points and no ticks, until [`Stops::hook_again`], which wants what this returns.
-    /// The table must be open.
-    pub(super) fn unhook(&mut self) -> [u8; TABLE] {
-        let mut table = [0; TABLE];
-        copy_out(self.located.table, &mut table);
-        copy_in(self.located.table, &words(&self.located.targets));
-        put(self.dealloc_slot, self.dealloc_original);
-        self.evaluating = true;
-        table
-    }
-
-    /// The program goes on.
-    pub(super) fn hook_again(&mut self, table: &[u8; TABLE]) {
-        copy_in(self.located.table, table);
-        put(self.dealloc_slot, self.stubs.dealloc);
-        self.evaluating = false;
-    }
-
-    /// The code object at `address` is gone.
-    fn forget(&mut self, address: u64) {
-        if let Some(inline) = &mut self.inline {
-            inline.forget(address);
-        }
-        if let Some(code) = self.codes.remove(&address) {
-            for unit in 0..code.units.len() {
-                self.stubs.set_mark(code.body.start + 2 * unit as u64, Mark::Unknown);
-            }
-        }
-    }
-}
-
-/// The shadow byte of a unit.
-pub(super) fn mark_of(code: &Code, unit: usize) -> Mark {
-    let Unit { line, leaves, unwinds, .. } = code.units[unit];
-    if let Some(passing) = code.followed
-        && (leaves || unit == code.entry || passing == Passing::Any && code.units[unit].starts_line())
-    {
-        return Mark::Ask;
-    }
-    if code.tracked && (leaves || unit == code.entry || code.units[unit].starts_line()) {
-        return Mark::Ask;
-    }
-    if unwinds || code.marks.iter().any(|m| m.0 == unit) {
-        return Mark::Ask;
-    }
-    match (line, leaves) {
-        (LineStart::Never, false) => Mark::Nothing,
-        (LineStart::Never, true) => Mark::Leave,
-        (LineStart::Always, false) => Mark::Line,
-        (LineStart::Always, true) => Mark::LineAndLeave,
-        (LineStart::Backward, false) => Mark::Backward,
-        _ => Mark::Ask,
     }
 }
 
