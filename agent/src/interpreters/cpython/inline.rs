@@ -17,7 +17,7 @@
 use super::Stops;
 use super::evaluate::SHOW;
 use super::inline_arena as arena;
-use super::inline_names::{Local, locals, words};
+use super::inline_names::{Local, add_words, locals};
 use super::objects::{text, text_of, type_of};
 use crate::arch::entry;
 use crate::memory::get;
@@ -157,14 +157,15 @@ impl Stops {
         );
         arena::open()?;
         self.open_table()?;
-        let mut text: Vec<String> = asked.expressions.iter().chain(&asked.condition).flat_map(|e| words(e)).collect();
-        text.sort_unstable();
-        text.dedup();
+        let mut words = Vec::new();
+        for source in asked.expressions.iter().chain(&asked.condition) {
+            add_words(source, &mut words);
+        }
         let mut inline = Box::new(Inline {
             asked: asked.clone(),
             functions,
             theirs: [[0; 5]; 3],
-            words: text,
+            words,
             locals: Vec::new(),
             compiled: Vec::new(),
             cell_type,

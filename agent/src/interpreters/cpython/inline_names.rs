@@ -21,16 +21,15 @@ pub(super) struct Local {
     kind: u8,
 }
 
-/// All words of a text that could be names; what stands in a string may be evaluated, too.
-pub(super) fn words(source: &str) -> Vec<String> {
-    let mut all: Vec<String> = source
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|w| w.starts_with(|c: char| !c.is_ascii_digit()))
-        .map(String::from)
-        .collect();
-    all.sort_unstable();
-    all.dedup();
-    all
+/// Adds all words of a text that could be names, each once; what stands in a string may be evaluated, too. Outside strings, what is not
+/// ASCII is part of a name.
+pub(super) fn add_words(source: &str, to: &mut Vec<String>) {
+    let words = source.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && c != '_');
+    for word in words.filter(|w| w.starts_with(|c: char| !c.is_ascii_digit())) {
+        if !to.iter().any(|known| known == word) {
+            to.push(String::from(word));
+        }
+    }
 }
 
 /// The variables of a code object, as far as they are `wanted`.
@@ -64,10 +63,13 @@ impl Local {
 
 #[cfg(test)]
 mod tests {
-    use super::words;
+    use super::add_words;
 
     #[test]
     fn words_are_names() {
-        assert_eq!(words("a.b[c1] + 2x + 'eval(d)' + _e"), ["_e", "a", "b", "c1", "d", "eval"]);
+        let mut all = Vec::new();
+        add_words("a.b[c1] + 2x + 'eval(d)' + _e", &mut all);
+        add_words("b + größe", &mut all);
+        assert_eq!(all, ["a", "b", "c1", "eval", "d", "_e", "größe"]);
     }
 }
