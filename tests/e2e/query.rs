@@ -72,6 +72,10 @@ fn hits(sandbox: &Sandbox, trace: &Path, output: &str, at: &str) {
         &[&["--at", at, "--from", &from, "--limit", "7"][..], &print].concat(),
     );
     assert_eq!(some, all[100..107]);
+    let some = rows(sandbox, trace, &[&["--at", at, "--from", &to, "--to", &to][..], &print].concat());
+    assert_eq!(some, all[120..=120]);
+    let out = query(sandbox, trace, &[&["--at", at, "--from", &to, "--to", &from][..], &print].concat());
+    assert!(out.status.code() == Some(2) && text(&out.stderr).contains("has nothing in between"));
     let condition = "self.owner == 'bob' and amount > 50";
     let some = rows(sandbox, trace, &[&["--at", at, "--if", condition][..], &print].concat());
     let held = expected.iter().filter(|e| e[0] == "'bob'" && e[1].parse::<u32>().unwrap() > 50);

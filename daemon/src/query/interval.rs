@@ -48,7 +48,9 @@ struct Gathered {
 impl Worker<'_> {
     fn rows(&self, interval: &mut Interval) -> Result<VecDeque<Rows>, Fault> {
         let mut gathered = Gathered::default();
-        if !self.shared.is_exact() {
+        // Where there is nothing to run through, there is one hit at most.
+        let runs = self.plan.to.is_none_or(|to| interval.keeper.position().time < to);
+        if runs && !self.shared.is_exact() {
             match self.through(interval, &mut gathered) {
                 Ok(Some(rows)) => return Ok(rows),
                 Ok(None) => self.shared.be_exact(

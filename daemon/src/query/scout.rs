@@ -72,6 +72,9 @@ impl Scout<'_> {
 
     /// Runs on to the hit at which the next interval begins; `None` where there is none.
     fn next_boundary(&mut self) -> Result<Option<Time>, Fault> {
+        if self.plan.to.is_some_and(|to| self.process.position().time >= to) {
+            return Ok(None);
+        }
         let began = Instant::now();
         self.process.set_breakpoints(Vec::new())?;
         while began.elapsed() < INTERVAL {
@@ -85,7 +88,6 @@ impl Scout<'_> {
             let before = self.process.position().time;
             let stopped = self.slice_to_end(Hits::Stop)?;
             if !stopped.breakpoints.is_empty() && stopped.position.time > before && stopped.position.location.is_some() {
-                // The last stop point asked for needs no interval of its own.
                 return Ok(Some(stopped.position.time).filter(|&t| self.plan.to.is_none_or(|to| t <= to)));
             }
             if self.is_over(&stopped) {

@@ -2,6 +2,7 @@
 
 use super::{Session, retrying};
 use crate::fault::Fault;
+use crate::moves::FIRST;
 use crate::progress::Task;
 use crate::query::{Query, Raised};
 use rdb_protocol::BreakpointPlace;
@@ -25,6 +26,11 @@ impl Session {
         self.timeline.require_stop_points()?;
         if asked.limits.size > LONGEST {
             let text = format!("a query shows {LONGEST} characters of a value at most, not {}", asked.limits.size);
+            return Err(Fault::told(FailureCode::Invalid, text));
+        }
+        let from = asked.from.unwrap_or(FIRST).max(FIRST);
+        if let Some(to) = asked.to.filter(|&to| to < from) {
+            let text = format!("a query from time {from} to time {to} has nothing in between");
             return Err(Fault::told(FailureCode::Invalid, text));
         }
         match &mut asked.of {
