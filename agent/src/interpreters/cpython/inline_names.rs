@@ -64,6 +64,7 @@ impl Local {
 #[cfg(test)]
 mod tests {
     use super::add_words;
+    use alloc::vec::Vec;
 
     #[test]
     fn words_are_names() {
