@@ -282,6 +282,7 @@ fn open_trace(directory: &[u8], purpose: Purpose) -> &'static mut Agent {
         readings: rdb_trace::Remaining::default(),
         sought: None,
         answers: replay::answers::Answers::default(),
+        inline: crate::orders::inline::Evaluating::default(),
         probe: crate::orders::probe::Probe::default(),
         ended: false,
     }));

@@ -126,6 +126,18 @@ impl Agent {
         Some(next)
     }
 
+    /// Does something else from now on; what it did before. For who then calls the program, whose system calls look at the mode by
+    /// another way, of which the compiler does not know.
+    pub fn set_mode(&mut self, mode: Mode) -> Mode {
+        let place = &raw mut self.mode;
+        // SAFETY: a field of ours, by a pointer made from it.
+        unsafe {
+            let before = place.read_volatile();
+            place.write_volatile(mode);
+            before
+        }
+    }
+
     /// The running thread.
     pub fn thread(&mut self) -> &mut Thread {
         &mut self.threads[self.current]

@@ -37,6 +37,14 @@ pub enum Subcommand {
         The exit status is 0, 1 if a command was refused or had a negative answer, 2 on usage or fault."
     )]
     Batch(BatchArgs),
+    /// Evaluate expressions at every hit of a place, or list calls or exceptions, as rows
+    #[command(
+        after_help = "Example:\n  rdbctl query latest --at app.py:42 --if 'total < 0' --print order.id total\n  \
+        rdbctl query latest --calls Account.withdraw --format jsonl\n  rdbctl query 'traces/*.rdb' --raises KeyError --format csv\n\n\
+        Rows come in order of time; of calls, in the order of their ends. Ctrl-C ends the query, exit status 130; the rows printed so far are right.\n\
+        The exit status is 0, 1 when one of several traces could not be asked, 2 on usage or fault."
+    )]
+    Query(QueryArgs),
     /// Replay a recording and check that nothing differs
     #[command(
         after_help = "Example:\n  rdbctl record --verify-every 1000 -o crash python3 app.py\n  rdbctl verify crash\n\n\
@@ -133,6 +141,62 @@ pub struct BatchArgs {
     /// One JSON object a command, one a line
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `query`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("of").args(["at", "calls", "raises"]).required(true))]
+pub struct QueryArgs {
+    /// The traces; `*` and `?` in quotes are for rdbctl to fill in
+    #[arg(required = true, value_name = "TRACE")]
+    pub traces: Vec<PathBuf>,
+    /// Each hit of FILE:LINE, FUNCTION, or `return FUNCTION`
+    #[arg(long, value_name = "LOC", requires = "print")]
+    pub at: Option<String>,
+    /// Only hits at which this holds
+    #[arg(long = "if", value_name = "COND", requires = "at")]
+    pub condition: Option<String>,
+    /// What to evaluate there, a column each
+    #[arg(long, value_name = "EXPR", num_args = 1.., requires = "at")]
+    pub print: Vec<String>,
+    /// Each call of the function: when it begins and ends, how deep, with its arguments and what came of it
+    #[arg(long, value_name = "FUNCTION")]
+    pub calls: Option<String>,
+    /// Each exception of the class, or of any: when it began to be raised, its message, where
+    #[arg(long, value_name = "CLASS", num_args = 0..=1, default_missing_value = "")]
+    pub raises: Option<String>,
+    /// From this time on
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<u64>,
+    /// Up to this time, itself included
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<u64>,
+    /// At most so many rows
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// How rows look
+    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+    pub format: QueryFormat,
+    /// Characters of a value
+    #[arg(long, value_name = "N", default_value_t = 140)]
+    pub size: u32,
+    /// Evaluate each in a throw-away copy of its own, whatever that takes [default: only where evaluations turn out to disturb the program]
+    #[arg(long)]
+    pub exact: bool,
+    /// Not the first process but the one with this id (`rdbctl ps` lists them)
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
+}
+
+/// How rows look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum QueryFormat {
+    /// Columns, for people
+    Table,
+    /// One JSON object a row, one a line
+    Jsonl,
+    /// Comma-separated values
+    Csv,
 }
 
 /// Arguments of `verify`.

@@ -6,8 +6,12 @@
 //! * [`commands`]: the one command language of prompt and batch, and its execution.
 //! * [`show`]: how results look: text, JSON, source lines.
 //! * [`repl`], [`batch`]: the two front ends.
+//! * [`query`]: many stop points at once, as rows.
 //! * [`output`], [`info`], [`verify`]: what needs no daemon.
 //! * [`pack`], [`ls`], [`rm`]: traces as files.
+//!
+//! A front end of one's own opens a [`link::Session`] and makes its requests: `examples/walk.rs` is a whole one. The link itself is
+//! described in `docs/protocol.md`.
 //!
 //! Not here: time travel itself (the daemon's), anything inside a recorded process (the agent's).
 
@@ -25,6 +29,7 @@ pub mod output;
 pub mod pack;
 pub mod paths;
 pub mod processes;
+pub mod query;
 pub mod record;
 pub mod repl;
 pub mod rm;
@@ -57,6 +62,7 @@ fn dispatch(command: &cli::Subcommand) -> Result<u8, Fault> {
         cli::Subcommand::Record(args) => record::run(&places, args),
         cli::Subcommand::Replay(args) => repl::run(&places, args),
         cli::Subcommand::Batch(args) => batch::run(&places, args),
+        cli::Subcommand::Query(args) => query::run(&places, args),
         cli::Subcommand::Verify(args) => verify::run(&places, args),
         cli::Subcommand::Output(args) => output::run(&places, args),
         cli::Subcommand::Ps(args) => processes::run(&places, args),

@@ -42,7 +42,8 @@ struct Edge {
 /// What an interval holds.
 #[derive(Debug, Default)]
 struct Seen {
-    /// Breakpoint hits that are hits; all of them where some may have to be ignored, else the last.
+    /// Breakpoint hits that are hits; all of them where some may have to be ignored, else the last. None from before the followed
+    /// activation began.
     hits: Vec<(Time, Verdict)>,
     /// The followed activation's own last stop point.
     own: Option<Time>,
@@ -104,10 +105,6 @@ impl Timeline {
             let start = process.position().clone();
             let mut seen = self.scan(&mut process, edge, cursor, follow, task)?;
             drop(process);
-            if seen.begun && seen.own.is_none() {
-                // Hits that lie even further back are for the search that follows the caller.
-                return Ok(Behind::Begun);
-            }
             while let Some((time, mut verdict)) = seen.hits.pop().filter(|h| seen.own.is_none_or(|own| h.0 >= own)) {
                 let stopping = self.meet(&mut verdict);
                 if !stopping.is_empty() {
@@ -119,6 +116,10 @@ impl Timeline {
             if let Some(own) = seen.own {
                 self.land(own, task)?;
                 return Ok(Behind::Own);
+            }
+            if seen.begun {
+                // Hits that lie even further back are for the search that follows the caller.
+                return Ok(Behind::Begun);
             }
             if start.time <= FIRST {
                 break;
@@ -175,6 +176,7 @@ impl Timeline {
             let time = stopped.position.time;
             if stopped.begun {
                 (seen.begun, seen.own) = (true, None);
+                seen.hits.clear();
             }
             seen.own = stopped.last_own.or(seen.own);
             if let Some(hit) = &stopped.last_hit {

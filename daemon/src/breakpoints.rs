@@ -175,6 +175,16 @@ impl Marks {
         *self = Marks { version, ..kept };
     }
 
+    /// As they were before a search. Processes that know a later set must not take the earlier one for it.
+    pub(crate) fn give_back(&mut self, kept: Marks) {
+        let version = if self.version == kept.version {
+            self.version
+        } else {
+            self.version + 1
+        };
+        *self = Marks { version, ..kept };
+    }
+
     /// Removes one, or all; whether there was one to remove.
     pub(crate) fn remove(&mut self, id: Option<u32>) -> bool {
         let before = self.list.len();

@@ -32,6 +32,7 @@ mod passed;
 mod pidfd;
 mod placement;
 mod progress;
+mod query;
 mod raises;
 mod reaper;
 mod references;
@@ -50,6 +51,7 @@ mod survey;
 mod survey_file;
 mod timeline;
 mod tree;
+mod trial;
 mod watching;
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl Timeline {
     }
 
     /// All exceptions of the recording.
-    fn raises(&mut self, task: &mut Task<'_>) -> Result<Arc<Raises>, Fault> {
+    pub(crate) fn raises(&mut self, task: &mut Task<'_>) -> Result<Arc<Raises>, Fault> {
         self.require_stop_points()?;
         if let Some(known) = &self.raises {
             return Ok(Arc::clone(known));
@@ -104,7 +104,8 @@ impl Timeline {
             let new = process.take_raises()?;
             all.raised.extend(new.raised);
             all.uncaught.extend(new.uncaught);
-            (all.classes, all.codes) = (new.classes, new.codes);
+            all.told.extend(new.told);
+            (all.classes, all.codes, all.sites) = (new.classes, new.codes, new.sites);
             if stopped.end == RunEnd::End {
                 return Ok(all);
             }
@@ -144,7 +145,7 @@ fn counted(all: &[Raise], classes: &[Vec<String>], wanted: impl Fn(&[String]) ->
 }
 
 /// Whether a class of this full name may be called `asked`: by whole components, from the end.
-fn is_called(full: &str, asked: &str) -> bool {
+pub(crate) fn is_called(full: &str, asked: &str) -> bool {
     let asked = asked.strip_prefix("builtins.").filter(|_| !full.contains('.')).unwrap_or(asked);
     full.strip_suffix(asked)
         .is_some_and(|before| before.is_empty() || before.ends_with('.'))

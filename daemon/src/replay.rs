@@ -6,7 +6,10 @@ use crate::host::{Body, Host};
 use crate::interrupt::Interrupt;
 use crate::link::{Link, LinkError};
 use rdb_protocol::client::FailureCode;
-use rdb_protocol::replay::{Answer, Evaluated, Follow, Interpreter, Object, Observed, Order, Raises, Run, Stopped, Watched};
+use rdb_protocol::replay::{
+    Answer, Breakpoint, Evaluated, Follow, Inline, Interpreter, Object, Observed, Order, Raises, Run, Stopped, Watched,
+};
+use rdb_protocol::rows::Rows;
 use rdb_protocol::{EventIndex, Frame, FrameNumber, Position, SourceFile, Thread, Time, Variable};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -131,6 +134,52 @@ impl Process {
                 Ok(())
             }
             other => Err(unexpected("Breakpoints", &other)),
+        }
+    }
+
+    /// Replaces its breakpoints by some that are no session's.
+    pub(crate) fn set_breakpoints(&mut self, list: Vec<Breakpoint>) -> Result<(), Fault> {
+        self.marks = u64::MAX;
+        self.done(Order::Breakpoints(list), "Breakpoints")
+    }
+
+    /// From now on evaluates this at each hit of a run that evaluates. The process must not become a checkpoint.
+    pub(crate) fn set_inline(&mut self, inline: Inline) -> Result<(), Fault> {
+        self.done(Order::Inline(inline), "Inline")
+    }
+
+    /// The rows evaluated since the last question.
+    pub(crate) fn take_rows(&mut self) -> Result<Rows, Fault> {
+        match self.ask_paused(&Order::TakeRows)? {
+            Answer::Rows(rows) => Ok(rows),
+            other => Err(unexpected("TakeRows", &other)),
+        }
+    }
+
+    /// What [`Process::set_inline`] has named is evaluated here, spending the process. Code that tries to end it says so.
+    pub(crate) fn row(mut self, deadline: Duration, interrupt: &Interrupt) -> Result<Result<Rows, String>, Fault> {
+        match self.ask(&Order::Row, Some(deadline), Some(interrupt))? {
+            Answer::Rows(rows) => Ok(Ok(rows)),
+            Answer::Evaluated(ended) => Ok(Err(ended.text)),
+            other => Err(unexpected("Row", &other)),
+        }
+    }
+
+    /// Runs forward, within a time.
+    pub(crate) fn run_within(&mut self, run: Run, deadline: Duration, interrupt: &Interrupt) -> Result<Stopped, Fault> {
+        match self.ask(&Order::Run(run), Some(deadline), Some(interrupt))? {
+            Answer::Stopped(stopped) => {
+                self.position = stopped.position.clone();
+                Ok(stopped)
+            }
+            other => Err(unexpected("Run", &other)),
+        }
+    }
+
+    fn done(&mut self, order: Order, name: &'static str) -> Result<(), Fault> {
+        match self.ask_paused(&order)? {
+            Answer::Done => Ok(()),
+            other => Err(unexpected(name, &other)),
         }
     }
 

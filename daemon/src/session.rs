@@ -1,5 +1,7 @@
 //! One client's debugging of one trace: requests in, replies out.
 
+mod queries;
+
 use crate::bookmarks;
 use crate::conditions;
 use crate::costs::Costs;
@@ -19,6 +21,7 @@ use crate::survey::Survey;
 use crate::survey_file::{self, Found};
 use crate::timeline::Timeline;
 use crate::tree::Tree;
+use queries::UnderWay;
 use rdb_protocol::client::{BreakpointInfo, Call, Change, FailureCode, Reply, Stop, StopReason, Target, TraceInfo};
 use rdb_protocol::{BreakpointPlace, Direction, EventIndex, SourceFile, Time};
 use std::sync::{Arc, Mutex};
@@ -41,6 +44,8 @@ pub(crate) struct Session {
     known: Arc<Known>,
     facts: TraceFacts,
     direction: Direction,
+    /// The query under way.
+    query: Option<UnderWay>,
     /// The edition of the breakpoints that is saved, where they are to be.
     saved: Option<u64>,
 }
@@ -68,6 +73,7 @@ impl Session {
             known,
             facts,
             direction: Direction::Forward,
+            query: None,
             saved: None,
         };
         let stop = session.stop(StopReason::Here);
@@ -206,6 +212,8 @@ impl Session {
             Call::Locals { frame, scope, limits } => {
                 retrying(&mut self.timeline, task, |t, task| t.variables(frame, scope, limits, task)).map(Reply::Locals)
             }
+            Call::Query(asked) => self.query(asked, task),
+            Call::MoreRows => self.more_rows(task),
             Call::Bookmarks => bookmarks::read(&self.facts.path).map(Reply::Bookmarks),
             Call::Bookmark { name, time } => bookmarks::change(&self.facts.path, &name, time).map(|()| Reply::Done),
             Call::Checkpoints => Ok(Reply::Checkpoints(self.timeline.tree().list())),
@@ -219,7 +227,7 @@ impl Session {
         }
     }
 
-    fn moved<F>(&mut self, direction: Direction, task: &mut Task<'_>, go: F) -> Result<Reply, Fault>
+    fn moved<F>(&mut self, direction: Direction, task: &mut Task<'_>, mut go: F) -> Result<Reply, Fault>
     where
         F: FnMut(&mut Timeline, &mut Task<'_>) -> Result<StopReason, Fault>,
     {
@@ -227,7 +235,7 @@ impl Session {
         self.timeline.notes.clear();
         self.timeline.changes.clear();
         self.timeline.printed.clear();
-        let mut reason = retrying(&mut self.timeline, task, go)?;
+        let mut reason = retrying(&mut self.timeline, task, |t, task| t.whole(|t| go(t, task)))?;
         let hit = &self.timeline.here.breakpoints;
         if reason == StopReason::Breakpoint && !hit.is_empty() && hit.iter().all(|id| self.timeline.changes.iter().any(|c| c.id == *id)) {
             reason = StopReason::Watchpoint;

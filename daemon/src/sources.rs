@@ -12,7 +12,7 @@ pub(crate) fn resolve(place: &BreakpointPlace, sources: &[SourceFile], directory
     match place {
         BreakpointPlace::Line { file, line } => resolve_line(file, *line, sources, directory),
         BreakpointPlace::Function { name } => resolve_function(name, sources),
-        BreakpointPlace::Return { name } => resolve_function(name, sources).map(|_| place.clone()),
+        BreakpointPlace::Return { name } | BreakpointPlace::Calls { name } => resolve_function(name, sources).map(|_| place.clone()),
         BreakpointPlace::Switch { .. }
         | BreakpointPlace::Output { .. }
         | BreakpointPlace::Raise { .. }

@@ -42,10 +42,9 @@ impl Timeline {
             let stack = t.stack(task)?;
             let leaving = usize::from(t.leaves());
             match direction {
-                Direction::Forward if stack.len() > leaving + 1 => match t.ahead(follow(stack[leaving], Passing::End), task)? {
-                    Ahead::Breakpoint => Ok(StopReason::Breakpoint),
-                    Ahead::Own => Ok(StopReason::Step),
-                    _ => t.first_of(&stack[leaving + 1..], task),
+                Direction::Forward if stack.len() > leaving + 1 => match t.ahead_of(stack[leaving], Passing::End, task)? {
+                    Some(reason) => Ok(reason),
+                    None => t.first_of(&stack[leaving + 1..], task),
                 },
                 Direction::Backward if stack.len() > 1 => t.last_or_beginning(&stack[1..], task),
                 _ => Err(Fault::told(FailureCode::Invalid, "No caller.")),
@@ -61,19 +60,30 @@ impl Timeline {
             let stack = t.stack(task)?;
             match direction {
                 Direction::Forward => {
-                    let bound = stack.get(usize::from(t.leaves())).map(|&a| follow_end(a));
+                    let bound = stack.get(usize::from(t.leaves())).map(|&a| follow(a, Passing::End));
+                    let before = t.before();
                     match t.ahead(bound, task)? {
                         Ahead::Breakpoint => Ok(StopReason::Breakpoint),
                         Ahead::Own => Ok(StopReason::Step),
                         Ahead::MainDone(time) => t.arrive_at_main_done(time, task),
-                        Ahead::Nothing | Ahead::Lost => t.arrive_at_end(task),
+                        Ahead::Nothing => t.arrive_at_end(task),
+                        // There is no end to stop at.
+                        Ahead::Lost => {
+                            t.give_back(before);
+                            t.continue_forward(task)
+                        }
                     }
                 }
-                Direction::Backward => match t.behind(stack.first().map(|&a| follow_end(a)), task)? {
-                    Behind::Begun => t.last_or_beginning(&stack[1..], task),
-                    Behind::Nothing => t.beginning(task),
-                    Behind::Breakpoint | Behind::Own => Ok(StopReason::Breakpoint),
-                },
+                Direction::Backward => {
+                    let before = t.before();
+                    match t.behind(stack.first().map(|&a| follow(a, Passing::End)), task)? {
+                        Behind::Breakpoint | Behind::Own => Ok(StopReason::Breakpoint),
+                        Behind::Begun | Behind::Nothing => {
+                            t.give_back(before);
+                            t.last_or_beginning(stack.get(1..).unwrap_or_default(), task)
+                        }
+                    }
+                }
             }
         });
         self.marks.set_until(None);
@@ -139,31 +149,37 @@ impl Timeline {
         }
     }
 
-    /// The next stop point of the first of these activations that has one.
+    /// The next stop point of the first of these activations that has one; a breakpoint before it; or what comes when none has.
     fn first_of(&mut self, stack: &[Activation], task: &mut Task<'_>) -> Result<StopReason, Fault> {
-        let mut main_done = None;
         for &activation in stack {
-            match self.ahead(follow(activation, Passing::Any), task)? {
-                Ahead::Breakpoint => return Ok(StopReason::Breakpoint),
-                Ahead::Own => return Ok(StopReason::Step),
-                // The caller may have one before that: a generator that nobody asks any more has none.
-                Ahead::MainDone(time) => main_done = Some(time),
-                Ahead::Nothing | Ahead::Lost => {}
+            if let Some(reason) = self.ahead_of(activation, Passing::Any, task)? {
+                return Ok(reason);
             }
         }
-        match main_done {
-            Some(time) => self.arrive_at_main_done(time, task),
-            None => self.arrive_at_end(task),
+        self.continue_forward(task)
+    }
+
+    /// The next stop point of this activation, or a breakpoint before it; `None`, and nothing has moved, when it has no more: a generator
+    /// that nobody asks any more, which has breakpoints ahead but none on its way.
+    fn ahead_of(&mut self, activation: Activation, passing: Passing, task: &mut Task<'_>) -> Result<Option<StopReason>, Fault> {
+        let before = self.before();
+        let follow = follow(activation, passing);
+        match self.ahead(Some(follow), task)? {
+            Ahead::Own => return Ok(Some(StopReason::Step)),
+            Ahead::Breakpoint if self.goes_on(follow, task)? => return Ok(Some(StopReason::Breakpoint)),
+            _ => self.give_back(before),
         }
+        Ok(None)
     }
 
     /// The previous stop point of the first of these activations that has one.
     fn last_of(&mut self, stack: &[Activation], task: &mut Task<'_>) -> Result<Option<StopReason>, Fault> {
         for &activation in stack {
-            match self.behind(follow(activation, Passing::Any), task)? {
+            let before = self.before();
+            match self.behind(Some(follow(activation, Passing::Any)), task)? {
                 Behind::Breakpoint => return Ok(Some(StopReason::Breakpoint)),
                 Behind::Own => return Ok(Some(StopReason::Step)),
-                Behind::Begun | Behind::Nothing => {}
+                Behind::Begun | Behind::Nothing => self.give_back(before),
             }
         }
         Ok(None)
@@ -172,7 +188,7 @@ impl Timeline {
     fn last_or_beginning(&mut self, stack: &[Activation], task: &mut Task<'_>) -> Result<StopReason, Fault> {
         match self.last_of(stack, task)? {
             Some(reason) => Ok(reason),
-            None => self.beginning(task),
+            None => self.continue_backward(task),
         }
     }
 
@@ -191,25 +207,8 @@ impl Timeline {
         let kind = self.here.location.as_ref().map(|l| l.kind);
         matches!(kind, Some(StopKind::Return | StopKind::Unwind))
     }
-
-    /// A move in several parts that fails has not moved at all.
-    pub(crate) fn whole(&mut self, go: impl FnOnce(&mut Timeline) -> Result<StopReason, Fault>) -> Result<StopReason, Fault> {
-        let home = self.here.clone();
-        let result = go(self);
-        if result.is_err() {
-            self.here = home;
-        }
-        result
-    }
 }
 
-fn follow(activation: Activation, passing: Passing) -> Option<Follow> {
-    Some(Follow { activation, passing })
-}
-
-fn follow_end(activation: Activation) -> Follow {
-    Follow {
-        activation,
-        passing: Passing::End,
-    }
+fn follow(activation: Activation, passing: Passing) -> Follow {
+    Follow { activation, passing }
 }

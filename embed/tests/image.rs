@@ -49,5 +49,5 @@ fn no_segment_is_writable_and_executable() {
 #[test]
 fn it_is_small() {
     // More than a third of it decodes instructions, for CPUs that cannot trap CPUID, and for watchpoints; what does not run is never read.
-    assert!(IMAGE.len() < 768 << 10, "{} bytes", IMAGE.len());
+    assert!(IMAGE.len() < 832 << 10, "{} bytes", IMAGE.len());
 }

@@ -219,6 +219,11 @@ pub enum BreakpointPlace {
         /// The thread that runs now; `None` any.
         to: Option<u32>,
     },
+    /// Each entry of every function of this name, plain or qualified, and each stop point that leaves it, if only for a while.
+    Calls {
+        /// The name.
+        name: String,
+    },
 }
 
 /// A source file the program ran, as far as a replay has seen it.

@@ -2,6 +2,7 @@
 //!
 //! * [`client`]: `rdbctl` to `rdbd`: [`client::Request`], [`client::Response`], [`client::Notification`].
 //! * [`replay`]: `rdbd` to one replay process: [`replay::Order`], [`replay::Answer`].
+//! * [`rows`]: what a query gives, over both.
 //! * [`frame`]: how either is put on a stream socket.
 //!
 //! Not here: sockets, threads, the trace format. The crate is `no_std` because the agent, which has no
@@ -13,6 +14,9 @@ extern crate alloc;
 pub mod client;
 pub mod common;
 pub mod frame;
+mod query;
 pub mod replay;
+pub mod rows;
+mod told;
 
 pub use common::*;

@@ -9,6 +9,7 @@
 use crate::common::{
     Activation, BreakpointPlace, EventIndex, Frame, FrameNumber, Limits, Position, Scope, SourceFile, Thread, Time, Variable,
 };
+use crate::rows::Rows;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,26 @@ pub enum Order {
         /// How much of their values.
         limits: Limits,
     },
+    /// Only in a process that is thrown away: what is evaluated at each breakpoint hit of a run with [`Hits::Evaluate`], the place stood
+    /// in when the run begins included. Answer: [`Answer::Done`].
+    Inline(Inline),
+    /// The rows evaluated since the last such order. Answer: [`Answer::Rows`].
+    TakeRows,
+    /// Only in a throw-away copy: evaluate what [`Order::Inline`] has named, here. Answer: [`Answer::Rows`].
+    Row,
+}
+
+/// What is evaluated where breakpoints are hit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inline {
+    /// Only where this holds.
+    pub condition: Option<String>,
+    /// What is evaluated.
+    pub expressions: Vec<String>,
+    /// Not these, but what begins and ends: arguments, results and exceptions ([`BreakpointPlace::Calls`]).
+    pub calls: bool,
+    /// How much of values.
+    pub limits: Limits,
 }
 
 /// A breakpoint as a replay process knows it.
@@ -171,6 +192,8 @@ pub enum Hits {
     Stop,
     /// Run through, remembering the last one strictly before the goal; it is given in [`Stopped::last_hit`].
     Last,
+    /// Run through, evaluating at each what [`Order::Inline`] has named; pause at one where much is waiting to be taken.
+    Evaluate,
 }
 
 /// Why a run ended.
@@ -239,6 +262,10 @@ pub struct Raises {
     pub raised: Vec<Raise>,
     /// Those that have left the outermost frame of a thread since: where they had begun.
     pub uncaught: Vec<Raise>,
+    /// Of each in [`Raises::raised`], what it says and where: index in [`Raises::sites`].
+    pub told: Vec<(String, u32)>,
+    /// Where exceptions were raised so far: file, line, function.
+    pub sites: Vec<(String, u32, String)>,
     /// All classes seen so far: the dotted name of each, and those of the classes it derives from.
     pub classes: Vec<Vec<String>>,
     /// The code that has raised any so far, ascending.
@@ -256,7 +283,7 @@ pub struct Stopped {
     pub breakpoints: Vec<u32>,
     /// Whether this very stop point is the followed activation's own.
     pub own: bool,
-    /// With [`Hits::Last`]: the last hit strictly before the position.
+    /// With [`Hits::Last`]: the last hit strictly before the position; after the followed activation has begun, if it has.
     pub last_hit: Option<Hit>,
     /// The last stop point of the followed activation's own, strictly before the position; after it has begun, if it has.
     pub last_own: Option<Time>,
@@ -345,6 +372,8 @@ pub enum Answer {
     There(bool),
     /// The exceptions.
     Raises(Raises),
+    /// What was evaluated.
+    Rows(Rows),
     /// The order could not be carried out; one line.
     Failed {
         /// What is wrong and what to do.

@@ -3,18 +3,24 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod daemon;
+mod disassembly;
 mod faults;
 mod interrupts;
 mod kept;
+mod model;
 mod native;
 mod portable;
 mod printed;
 mod processes;
 mod programs;
+mod python;
+mod query;
 mod raises;
 mod recording;
+mod reference;
 mod references;
 mod returns;
+mod revdb;
 mod scripts;
 mod stepping;
 mod support;
@@ -22,4 +28,5 @@ mod terminal;
 mod threads;
 mod travel;
 mod values;
+mod walk;
 mod watching;

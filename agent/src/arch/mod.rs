@@ -9,3 +9,4 @@ pub mod dispatch;
 pub mod entry;
 pub mod syscall;
 pub mod vdso;
+pub mod vectors;

@@ -21,6 +21,7 @@ use alloc::vec::Vec;
 use core::ptr::NonNull;
 use cpython::{Dispatch, Followed, Located, Places, Reason, Stops, Ticks, Trap, Unsupported, ticks};
 use rdb_protocol::replay::{Boundaries, Breakpoint, Follow, Hits, Interpreter, Object, Raises, Watched};
+use rdb_protocol::rows::Rows;
 use rdb_protocol::{BreakpointPlace, Frame, Location, SourceFile, Time};
 
 /// General registers of the interrupted program, in encoding order: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 .. r15.
@@ -209,10 +210,11 @@ impl Host {
         stops.watch_life(object)
     }
 
-    /// Whether an object's life is watched: the interpreter's allocators are hooked.
+    /// Whether registers may hold something else than in the recording where they are of no use: an object's life is watched, and the
+    /// interpreter's allocators are hooked, or something is evaluated on the way.
     #[must_use]
     pub fn is_hooked(&self) -> bool {
-        self.stops_ref().is_some_and(|s| s.watched().is_some())
+        self.stops_ref().is_some_and(|s| s.watched().is_some() || s.has_inline())
     }
 
     /// What was seen of the object watched, in times of all interpreters.
@@ -242,6 +244,16 @@ impl Host {
             s.forget_followed(stops_at_own);
             s.set_goal(until.and_then(|t| t.checked_sub(before)));
         }
+    }
+
+    /// Evaluates what is to be evaluated where the program stands.
+    ///
+    /// # Errors
+    /// Why nothing more can be evaluated in this process.
+    pub fn evaluate_inline(&mut self, thread: u32, rows: &mut Rows) -> Result<(), String> {
+        let time = self.time();
+        let stops = self.stops().ok_or_else(|| String::from("there is no stop point here"))?;
+        stops.evaluate_inline(thread, time, rows)
     }
 
     /// The stack.

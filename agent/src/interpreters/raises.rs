@@ -22,6 +22,8 @@ impl Host {
         Raises {
             raised: core::mem::take(&mut all.raised),
             uncaught: core::mem::take(&mut all.uncaught),
+            told: core::mem::take(&mut all.told),
+            sites: all.sites.clone(),
             classes: all.classes.clone(),
             codes: all.codes.clone(),
         }
@@ -48,6 +50,23 @@ impl Host {
             time: Time(before + r.time.0),
             class: classes.get(r.class as usize).copied().unwrap_or(u32::MAX),
         };
+        let sites: Vec<u32> = new
+            .sites
+            .into_iter()
+            .map(|site| {
+                let known = kept.sites.iter().position(|s| *s == site);
+                let index = known.unwrap_or_else(|| {
+                    kept.sites.push(site);
+                    kept.sites.len() - 1
+                });
+                u32::try_from(index).unwrap_or(u32::MAX)
+            })
+            .collect();
+        let told = new
+            .told
+            .into_iter()
+            .map(|(text, site)| (text, sites.get(site as usize).copied().unwrap_or(u32::MAX)));
+        kept.told.extend(told);
         kept.raised.extend(new.raised.into_iter().map(of_all));
         kept.uncaught.extend(new.uncaught.into_iter().map(of_all));
         for code in new.codes {

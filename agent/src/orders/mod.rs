@@ -1,5 +1,6 @@
 //! A replay process serves: it pauses, carries out orders, and answers. Verification ends here too.
 
+pub mod inline;
 pub mod link;
 pub mod probe;
 
@@ -26,6 +27,8 @@ pub struct Running {
     pub last_hit: Option<Hit>,
     /// Where it is paused, the next event is about to happen: the program has made the call, not only passed a stop point before it.
     pub at_event: bool,
+    /// How many activations had begun in the followed frame by then.
+    pub begun_before: u32,
 }
 
 /// Paused at the very start.
@@ -50,18 +53,24 @@ pub fn at_stop(agent: &mut Agent, goal: bool, breakpoints: &[u32], own: bool) {
         return pause(agent, RunEnd::Goal, &[]);
     }
     let hits = agent.replay().running.run.as_ref().map_or(Hits::Ignore, |r| r.hits);
+    if hits == Hits::Evaluate {
+        return inline::at_stop(agent, goal, breakpoints);
+    }
     if goal {
         pause(agent, RunEnd::Goal, breakpoints);
     } else if hits == Hits::Stop {
         // Another activation that has begun in that frame since is not the one followed.
-        if own && !agent.host.followed().begun {
+        if own && agent.host.followed().begun == 0 {
             pause(agent, RunEnd::Own, breakpoints);
         } else if !breakpoints.is_empty() {
             pause(agent, RunEnd::Breakpoint, breakpoints);
         }
     } else if hits == Hits::Last && !breakpoints.is_empty() {
         let (time, _) = agent.host.place();
-        agent.replay().running.last_hit = Some(Hit {
+        let begun_before = agent.host.followed().begun;
+        let running = &mut agent.replay().running;
+        running.begun_before = begun_before;
+        running.last_hit = Some(Hit {
             time: Time(time),
             breakpoints: Vec::from(breakpoints),
         });
@@ -197,14 +206,16 @@ pub fn position(agent: &mut Agent) -> Position {
 
 fn stopped(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) -> Stopped {
     let followed = agent.host.followed();
+    let running = &mut agent.replay().running;
+    let last_hit = running.last_hit.take().filter(|_| running.begun_before == followed.begun);
     Stopped {
         end,
         position: position(agent),
         breakpoints: Vec::from(breakpoints),
         own: agent.host.own_here(),
-        last_hit: agent.replay().running.last_hit.take(),
+        last_hit,
         last_own: followed.last.map(Time),
-        begun: followed.begun,
+        begun: followed.begun > 0,
         main_done: agent.host.main_done().map(Time),
         boundaries: agent.host.boundaries(),
     }
@@ -260,9 +271,9 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
             },
             Order::WatchLife(object) => {
                 // What the interpreter asks of the system while it is asked for its allocators is not the program's.
-                let mode = core::mem::replace(&mut agent.mode, Mode::Probe);
+                let mode = agent.set_mode(Mode::Probe);
                 let watched = agent.host.watch_life(&object);
-                agent.mode = mode;
+                agent.set_mode(mode);
                 match watched {
                     Ok(()) => Answer::Done,
                     Err(reason) => Answer::Failed { reason },
@@ -280,6 +291,15 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                 agent.host.note_raises(tracked);
                 Answer::Done
             }
+            Order::Inline(asked) => match inline::set(agent, &asked) {
+                Ok(()) => Answer::Done,
+                Err(reason) => Answer::Failed { reason },
+            },
+            Order::TakeRows => Answer::Rows(core::mem::take(&mut agent.replay().inline.rows)),
+            Order::Row => match probe::ask(agent, probe::Question::Row) {
+                Some(answer) => answer,
+                None => return,
+            },
             Order::TakeRaises => Answer::Raises(agent.host.take_raises()),
             Order::IsThere => match probe::ask(agent, probe::Question::IsThere) {
                 Some(answer) => answer,
@@ -342,11 +362,16 @@ fn start(agent: &mut Agent, run: Run) -> Option<Answer> {
     }
     r.goal_event = run.until_event.map_or(u64::MAX, |e| e.0);
     agent.host.arm(run.until_time.map(|t| t.0), run.hits == Hits::Stop);
+    let evaluates = run.hits == Hits::Evaluate;
     agent.replay().running = Running {
         run: Some(run),
         last_hit: None,
         at_event: false,
+        begun_before: 0,
     };
+    if evaluates {
+        inline::begin(agent);
+    }
     None
 }
 

@@ -14,6 +14,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rdb_protocol::replay::{Answer, Evaluated, Observed};
+use rdb_protocol::rows::Rows;
 use rdb_protocol::{FrameNumber, Limits, Scope};
 
 /// What a probe was asked.
@@ -27,6 +28,8 @@ pub enum Question {
     IsThere,
     /// For the value returned, or the exception that unwinds.
     Result,
+    /// To evaluate what is evaluated while the program runs.
+    Row,
     /// To list a frame's variables.
     Locals(FrameNumber, Scope, Limits),
 }
@@ -81,6 +84,14 @@ pub fn ask(agent: &mut Agent, question: Question) -> Option<Answer> {
                 reason: "there is no stop point here".to_string(),
             },
         },
+        Question::Row => {
+            let thread = agent.current as u32;
+            let mut rows = Rows::default();
+            match agent.host.evaluate_inline(thread, &mut rows) {
+                Ok(()) => Answer::Rows(rows),
+                Err(reason) => Answer::Failed { reason },
+            }
+        }
         Question::Locals(_, scope, limits) => {
             let listed = match agent.host.stops() {
                 Some(stops) => evaluate::variables(stops, place, scope, limits),

@@ -63,6 +63,8 @@ pub struct Replay {
     pub sought: Option<Box<preempt::Sought>>,
     /// What evaluated code may ask for.
     pub answers: answers::Answers,
+    /// What is evaluated while the program runs.
+    pub inline: crate::orders::inline::Evaluating,
     /// State of a probe.
     pub probe: crate::orders::probe::Probe,
     /// No event is left.
@@ -238,14 +240,28 @@ pub fn ended(agent: &mut Agent) -> ! {
 }
 
 /// Whether the program meets the event it met. Where its allocators are `hooked` the registers tell nothing: an interpreter compiled
-/// with a profile has its usual allocator inlined, and leaves other values in registers it is done with when it finds another there.
-/// Such a process is thrown away.
+/// with a profile has its usual allocator inlined, and leaves other values in registers it is done with when it finds another there; what
+/// is evaluated on the way leaves such values, too. Such a process is thrown away.
 fn same(hooked: bool, want: &Fixed, found: &Fixed) -> bool {
     want.thread == found.thread
         && want.nr == found.nr
         && want.rip == found.rip
         && want.rsp == found.rsp
-        && (hooked || want.registers == found.registers && (want.args == found.args || want.kind == Kind::Tsc))
+        && (hooked && same_data(want, found) || want.registers == found.registers && (want.args == found.args || want.kind == Kind::Tsc))
+}
+
+/// Whether the arguments are the same that lead to data.
+fn same_data(want: &Fixed, found: &Fixed) -> bool {
+    if want.kind != Kind::Syscall {
+        return true;
+    }
+    let number = u64::from(want.nr);
+    if matches!(number, nr::READ | nr::WRITE) {
+        return want.args[..3] == found.args[..3];
+    }
+    let outs = syscalls::row(number).map_or(&[][..], |r| r.outs);
+    outs.iter()
+        .all(|o| want.args.get(usize::from(o.arg)) == found.args.get(usize::from(o.arg)))
 }
 
 /// One event for people.

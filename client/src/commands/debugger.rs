@@ -149,6 +149,7 @@ impl Debugger {
             Command::Whatis(expression) => self.told("whatis", &expression),
             Command::Pretty(expression) => self.told("pp", &expression),
             Command::Inspect(expression) => self.told("inspect", &expression),
+            Command::Disassemble(expression) => self.disassemble(&expression),
             Command::Set(setting) => Ok(self.set(setting)),
             Command::Frame(choice) => self.select(choice),
             Command::Info(InfoTopic::Functions, pattern) => self.functions(&pattern),

@@ -7,6 +7,7 @@
 
 mod annotated;
 mod debugger;
+mod disassembly;
 mod facts;
 mod frames;
 pub mod grammar;

@@ -35,7 +35,7 @@ impl Debugger {
 
     /// What one of the functions of `values.py` says of a value.
     pub(super) fn told(&mut self, function: &str, expression: &str) -> Result<Outcome, SessionError> {
-        let (frame, limits) = (self.frame_number(), self.limits);
+        let limits = self.limits;
         // The line break ends a comment.
         let source = format!(
             "(lambda b, n: (b.exec({}, n), n[{function:?}])[1])(__import__('builtins'), {{}})(({expression}\n), {}, {}, {})",
@@ -44,7 +44,13 @@ impl Debugger {
             limits.elements,
             limits.size
         );
-        let value = self.session.call(|c| c.evaluate(&source, false, frame, 0))?;
+        self.evaluated(&source, expression)
+    }
+
+    /// What `source` comes to, which has `expression` of the user's in it.
+    pub(super) fn evaluated(&mut self, source: &str, expression: &str) -> Result<Outcome, SessionError> {
+        let frame = self.frame_number();
+        let value = self.session.call(|c| c.evaluate(source, false, frame, 0))?;
         let mut text = value.output;
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
@@ -78,7 +84,7 @@ impl Debugger {
     }
 }
 
-fn python_string(text: &str) -> String {
+pub(super) fn python_string(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n");
     format!("'{escaped}'")
 }

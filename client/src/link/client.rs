@@ -4,8 +4,8 @@ use super::interrupt::Interrupter;
 use super::socket::{self, LinkError, Receiver, Sender};
 use crate::show::progress::Progress;
 use rdb_protocol::client::{
-    Bookmark, BreakpointInfo, Call, Change, CheckpointInfo, Failure, FromDaemon, Hello, MAGIC, Notification, OutputLine, Past, Reply,
-    Request, Stop, Target, TraceInfo, VERSION, Value, Watch, Welcome,
+    Bookmark, BreakpointInfo, Call, Change, CheckpointInfo, Failure, FromDaemon, Hello, MAGIC, Notification, OutputLine, Past, Query,
+    Reply, Request, SomeRows, Stop, Target, TraceInfo, VERSION, Value, Watch, Welcome,
 };
 use rdb_protocol::{BreakpointPlace, Direction, Frame, FrameNumber, Limits, Location, Scope, SourceFile, Thread, Time, Variable};
 use std::os::unix::net::UnixStream;
@@ -402,6 +402,29 @@ impl Client {
     pub fn sources(&mut self) -> Result<Vec<SourceFile>, CallError> {
         match self.call(Call::Sources)? {
             Reply::Sources(files) => Ok(files),
+            _ => Err(CallError::Mismatch),
+        }
+    }
+
+    /// Asks about many stop points; the first rows.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn query(&mut self, query: Query) -> Result<SomeRows, CallError> {
+        self.rows(Call::Query(query))
+    }
+
+    /// The next rows of the query under way.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn more_rows(&mut self) -> Result<SomeRows, CallError> {
+        self.rows(Call::MoreRows)
+    }
+
+    fn rows(&mut self, call: Call) -> Result<SomeRows, CallError> {
+        match self.call(call)? {
+            Reply::Rows(some) => Ok(some),
             _ => Err(CallError::Mismatch),
         }
     }

@@ -169,6 +169,7 @@ pub fn place(place: &BreakpointPlace, sources: &Sources) -> String {
         BreakpointPlace::Line { file, line } => format!("at {}:{line}", sources.shown(file)),
         BreakpointPlace::Function { name } => format!("at each entry of {name}"),
         BreakpointPlace::Return { name } => format!("at each return from {name}"),
+        BreakpointPlace::Calls { name } => format!("at each call of {name}"),
         BreakpointPlace::Output { pattern } => format!("at output that matches {pattern}"),
         BreakpointPlace::Value { expression, .. } => format!("at each change of {expression}"),
         BreakpointPlace::Raise { class: Some(class) } => format!("where {class} is raised"),

@@ -41,6 +41,12 @@ pub(super) fn marks(breakpoints: &[Breakpoint], code: &Code) -> Vec<(usize, Mark
                 };
                 all.extend(leaving.map(|i| (i, mark)));
             }
+            BreakpointPlace::Calls { name } if *name == code.name || *name == code.qualname => {
+                let mark = |asks| Mark { id: breakpoint.id, asks };
+                let leaving = (0..code.units.len()).filter(|&i| code.units[i].leaves);
+                all.extend(leaving.map(|i| (i, mark(Asks::Leave))));
+                all.extend(code.first_start().map(|i| (i, mark(Asks::Entry))));
+            }
             BreakpointPlace::Outside { files } if !files.contains(&code.file) => {
                 let stops = (0..code.units.len()).filter(|&i| code.units[i].starts_line() || code.units[i].leaves);
                 let mark = Mark {

@@ -62,6 +62,8 @@ pub(super) enum Asks {
     Return,
     /// All stop points of the code.
     All,
+    /// Those that leave it, for good or for a while.
+    Leave,
 }
 
 impl Code {

@@ -40,10 +40,9 @@ const PLAIN_TYPES: [&str; 6] = [
 /// Values of which there is one each.
 const PLAIN_VALUES: [&str; 3] = ["_Py_NoneStruct", "_Py_EllipsisObject", "_Py_NotImplementedStruct"];
 
-/// Lists a namespace: names, whether they are parameters, and reprs, separated by bytes that no repr contains unescaped. Names starting
-/// with `.` are the compiler's. The plain containers are shown within limits, and as their own repr would show them; what else there is
-/// shows itself.
-const LIST: &str = "
+/// Shows a value, `depth`, `elements` and `size` being the limits: the plain containers within these, and as their own repr would show
+/// them; what else there is shows itself.
+pub(super) const SHOW: &str = "
 brackets = {list: '[]', tuple: '()', set: '{}', frozenset: '{}', dict: '{}'}
 outer = []
 def show(v, depth):
@@ -71,6 +70,11 @@ def show(v, depth):
         outer.pop()
         text = w[0] + ', '.join(parts) + (',' if t is tuple and len(v) == 1 else '') + w[1]
     return 'frozenset(' + text + ')' if t is frozenset else text
+";
+
+/// Lists a namespace: names, whether they are parameters, and reprs, separated by bytes that no repr contains unescaped. Names starting
+/// with `.` are the compiler's.
+const LIST: &str = "
 r = []
 c = f.f_code
 a = c.co_varnames[:c.co_argcount + c.co_kwonlyargcount + (c.co_flags >> 2 & 1) + (c.co_flags >> 3 & 1)]
@@ -379,7 +383,7 @@ pub fn evaluate(
 /// Why they could not be had.
 pub fn variables(stops: &mut Stops, frame: Place, scope: Scope, limits: Limits) -> Result<Vec<Variable>, String> {
     let Limits { depth, elements, size } = limits;
-    let source = format!("depth, elements, size = {depth}, {elements}, {size}\n{LIST}");
+    let source = format!("depth, elements, size = {depth}, {elements}, {size}\n{SHOW}{LIST}");
     let source = CString::new(source).map_err(|e| e.to_string())?;
     let py = prepare(stops)?;
     let frame = py.frame(frame)?;

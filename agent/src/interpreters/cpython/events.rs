@@ -1,9 +1,10 @@
 //! Which stop points the dispatch of an instruction is.
 
 use super::code::Code;
+use super::marking::mark_of;
 use super::objects::{ends_with_code, is_instance, small_integer};
 use super::rules::{Unit, line_event};
-use super::stops::{Stop, Stops, mark_of};
+use super::stops::{Stop, Stops};
 use super::stubs::Mark;
 use crate::memory::get;
 use rdb_protocol::StopKind;

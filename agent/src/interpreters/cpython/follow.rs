@@ -23,8 +23,17 @@ pub(super) struct Following {
 pub struct Followed {
     /// [`Stops::time`] at the last stop point passed that is the activation's own; since it has begun, if it has.
     pub last: Option<u64>,
-    /// An activation has begun in this frame.
-    pub begun: bool,
+    /// So many activations have begun in this frame.
+    pub begun: u32,
+}
+
+impl Following {
+    fn begin(&mut self) {
+        self.seen = Followed {
+            last: None,
+            begun: self.seen.begun + 1,
+        };
+    }
 }
 
 impl Stops {
@@ -77,7 +86,7 @@ impl Stops {
             && code.followed.is_some()
             && code.unit(instruction) == Some(code.entry)
         {
-            following.seen = Followed { last: None, begun: true };
+            following.begin();
         }
     }
 
@@ -89,7 +98,7 @@ impl Stops {
         let in_frame = following.follow.activation.frame == stop.frame && code.followed.is_some();
         if in_frame && stop.kind == StopKind::Unwind && stop.unit < code.entry {
             // An exception was thrown into a generator that had not begun.
-            following.seen = Followed { last: None, begun: true };
+            following.begin();
         }
         let own = self.is_own(stop);
         if own && keep {

@@ -25,7 +25,7 @@ impl Stops {
         };
         // An exception leaves a frame from where no other stop point may be.
         if matches!(stop.kind, StopKind::Yield | StopKind::Unwind) {
-            let all = code.marks.iter().filter(|m| m.1.asks == Asks::All);
+            let all = code.marks.iter().filter(|m| matches!(m.1.asks, Asks::All | Asks::Leave));
             let mut ids: Vec<u32> = all.map(|m| m.1.id).collect();
             ids.sort_unstable();
             ids.dedup();
@@ -38,7 +38,7 @@ impl Stops {
         let here = code.marks.iter().filter(|m| m.0 == stop.unit).filter(|m| match m.1.asks {
             Asks::Line => stop.kind == StopKind::Line,
             Asks::Entry => stop.kind == StopKind::Line && (entered || stop.second_half),
-            Asks::Return => stop.kind == StopKind::Return,
+            Asks::Return | Asks::Leave => stop.kind == StopKind::Return,
             Asks::All => true,
         });
         let mut ids: Vec<u32> = here.map(|m| m.1.id).collect();

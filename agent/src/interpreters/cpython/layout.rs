@@ -32,6 +32,7 @@ pub struct Layout {
     pub frame_previous: u64,
     pub frame_owner: u64,
     pub frame_locals: u64,
+    pub frame_object: u64,
     pub frame_object_frame: u64,
     /// Of `PyThreadState`.
     pub thread_size: u64,
@@ -41,11 +42,50 @@ pub struct Layout {
     pub thread_exception: u64,
     /// `curexc_traceback`; from 3.12 on an exception that is pending holds its traceback itself.
     pub thread_traceback: Option<u64>,
+    pub frame_globals: u64,
+    /// `f_locals`: the names of code that keeps its variables in a dictionary.
+    pub frame_names: u64,
+    pub co_flags: u64,
+    pub co_argcount: u64,
+    pub co_kwonlyargcount: u64,
+    pub co_localsplusnames: u64,
+    pub co_localspluskinds: u64,
+    /// In the interpreter state: whether the collector runs by itself, how many objects the youngest generation has gained.
+    pub gc_enabled: u64,
+    pub gc_count: u64,
+    /// In the interpreter state: where objects wait to be used again, offsets and sizes. All zero: there are none.
+    pub free_lists: &'static [(u64, u64)],
+    /// Those lists, as they are counted.
+    pub free_objects: &'static [Free],
     pub heap_qualname: u64,
     pub interpreter_next: u64,
     pub interpreter_threads: u64,
     pub runtime_interpreters: u64,
     pub opcodes: Opcodes,
+}
+
+/// Objects that wait to be used again, by offsets in the interpreter state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Free {
+    /// Each but the last has the address of the next.
+    Chain {
+        /// Where the address of the first is.
+        head: u64,
+        /// In an object, where that of the next is.
+        next: u64,
+    },
+    /// Addresses in a row, and how many.
+    Array {
+        /// The first.
+        items: u64,
+        /// A 32-bit word.
+        count: u64,
+    },
+    /// One address, or none.
+    One {
+        /// Where it is.
+        at: u64,
+    },
 }
 
 /// Where the evaluation loop's interrupt requests lie.

@@ -24,6 +24,11 @@ pub(super) fn type_of(object: u64) -> u64 {
 
 /// A `str`.
 pub(super) fn text(layout: &Layout, object: u64) -> String {
+    text_of(layout, object, LONGEST)
+}
+
+/// The first characters of a `str`, at most so many; where there are more, `...` behind them.
+pub(super) fn text_of(layout: &Layout, object: u64, most: u64) -> String {
     if object == 0 {
         return String::new();
     }
@@ -38,7 +43,11 @@ pub(super) fn text(layout: &Layout, object: u64) -> String {
         2 => char::from_u32(get::<u16>(data + 2 * i).into()).unwrap_or(char::REPLACEMENT_CHARACTER),
         _ => char::from_u32(get(data + 4 * i)).unwrap_or(char::REPLACEMENT_CHARACTER),
     };
-    (0..length).map(character).collect()
+    let mut text: String = (0..length.min(most)).map(character).collect();
+    if length > most {
+        text.push_str("...");
+    }
+    text
 }
 
 /// A `bytes`.

@@ -42,6 +42,8 @@ pub(super) struct Noted {
     /// When the latest began.
     latest: Option<u64>,
     raised: Vec<Raise>,
+    told: Vec<(String, u32)>,
+    sites: Vec<(String, u32, String)>,
     uncaught: Vec<Raise>,
     /// Ascending.
     codes: Vec<u64>,
@@ -83,6 +85,8 @@ impl Stops {
         Raises {
             raised: core::mem::take(&mut noted.raised),
             uncaught: core::mem::take(&mut noted.uncaught),
+            told: core::mem::take(&mut noted.told),
+            sites: noted.sites.clone(),
             classes: noted.names.clone(),
             codes: noted.codes.clone(),
         }
@@ -137,10 +141,31 @@ impl Stops {
                 noted.origins.insert(origin(frame_object, offset(unit)), time);
             }
             noted.latest = Some(time);
+            let message = self.message_pending(frame, class);
+            let site = self.codes.get(&code).map_or_else(Default::default, |c| {
+                let line = c.body.lines.get(unit).copied().flatten().unwrap_or(0);
+                (c.file.clone(), line, c.qualname.clone())
+            });
             let class = noted.class(self, class);
             noted.raised.push(Raise { time: Time(time), class });
+            let index = noted.sites.iter().position(|s| *s == site).unwrap_or_else(|| {
+                noted.sites.push(site);
+                noted.sites.len() - 1
+            });
+            noted.told.push((message, u32::try_from(index).unwrap_or(u32::MAX)));
         }
         self.noted = Some(noted);
+    }
+
+    /// What the exception says that is pending in the thread that executes `frame`.
+    fn message_pending(&self, frame: u64, class: u64) -> String {
+        let layout = self.located.layout;
+        let Some(thread) = self.thread_executing(frame) else {
+            return String::new();
+        };
+        // Before 3.12 the value lies behind its type.
+        let offset = layout.thread_exception + if layout.thread_traceback.is_some() { 8 } else { 0 };
+        self.message_of(class, get(thread + offset))
     }
 
     fn note_uncaught(&mut self, noted: &mut Noted, stop: &Stop, time: u64) {

@@ -11,11 +11,11 @@ use super::check::CHECKED;
 use super::code::Code;
 use super::compare::Compared;
 use super::follow::Following;
+use super::inline::Inline;
 use super::life::Life;
 use super::locate::Located;
 use super::objects::{TP_DEALLOC, type_of};
 use super::raises::Noted;
-use super::rules::{LineStart, Unit};
 use super::sources::Sources;
 use super::stubs::{DEALLOC, Mark, Stubs};
 use super::ticks::{Ticks, words};
@@ -29,7 +29,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use rdb_protocol::StopKind;
-use rdb_protocol::replay::{Breakpoint, Passing};
+use rdb_protocol::replay::Breakpoint;
 
 /// Called when something asked for has come to pass.
 pub type Hook = fn(&mut Stops, Reason);
@@ -81,8 +81,8 @@ pub struct Stops {
     /// The dispatch table with ticks alone.
     ticks_only: [u64; 256],
     pub(super) traps: Traps,
-    dealloc_slot: u64,
-    dealloc_original: u64,
+    pub(super) dealloc_slot: u64,
+    pub(super) dealloc_original: u64,
     pub(super) codes: BTreeMap<u64, Code>,
     pub(super) seen: Sources,
     pub(super) breakpoints: Vec<Breakpoint>,
@@ -93,6 +93,10 @@ pub struct Stops {
     /// They have more words than the stubs can compare.
     pub(super) slowly: bool,
     pub(super) noted: Option<Noted>,
+    /// What is evaluated while the program runs.
+    pub(super) inline: Option<Box<Inline>>,
+    /// It is being evaluated.
+    pub(super) evaluating: bool,
     /// The hook wants to know of each stop point that is the followed activation's own.
     pub(super) stops_at_own: bool,
     /// The thread that runs, and the one that stood at the last stop point.
@@ -159,6 +163,8 @@ impl Stops {
             watched: Vec::new(),
             slowly: false,
             noted: None,
+            inline: None,
+            evaluating: false,
             stops_at_own: false,
             running: 0,
             stood: 0,
@@ -261,31 +267,6 @@ impl Stops {
             .filter(|_| self.alive);
         self.limit = [goal, glance, mark].into_iter().flatten().min().unwrap_or(time + FAR);
         self.stubs.set_remaining(self.limit - time);
-    }
-
-    /// Replaces the breakpoints. The hook is called at each hit.
-    pub fn set_breakpoints(&mut self, breakpoints: &[Breakpoint]) {
-        self.breakpoints = breakpoints.to_vec();
-        self.times = breakpoints::times(breakpoints);
-        self.rearm(self.time());
-        for code in self.codes.values_mut() {
-            let before: Vec<usize> = code.marks.iter().map(|m| m.0).collect();
-            code.marks = breakpoints::marks(&self.breakpoints, code);
-            for unit in before.into_iter().chain(code.marks.iter().map(|m| m.0)) {
-                self.stubs.set_mark(code.body.start + 2 * unit as u64, mark_of(code, unit));
-            }
-        }
-        self.mark_late();
-    }
-
-    /// Units behind second halves not yet counted ask, whatever their mark was set to since.
-    pub(super) fn mark_late(&mut self) {
-        for &(frame, _, next) in &self.late {
-            let address = get::<u64>(frame + self.located.layout.frame_code) & !3;
-            if let Some(code) = self.codes.get(&address) {
-                self.stubs.set_mark(code.body.start + 2 * next as u64, Mark::Ask);
-            }
-        }
     }
 
     /// True once the interpreter runs the program.
@@ -452,47 +433,6 @@ impl Stops {
             self.stubs.set_mark(instruction, Mark::Nothing);
         }
         inside.then_some(address)
-    }
-
-    /// Sets the shadow bytes of a code object's units.
-    pub(super) fn mark_units(&mut self, address: u64) {
-        let Some(code) = self.codes.get(&address) else { return };
-        for unit in 0..code.units.len() {
-            self.stubs.set_mark(code.body.start + 2 * unit as u64, mark_of(code, unit));
-        }
-    }
-
-    /// The code object at `address` is gone.
-    fn forget(&mut self, address: u64) {
-        if let Some(code) = self.codes.remove(&address) {
-            for unit in 0..code.units.len() {
-                self.stubs.set_mark(code.body.start + 2 * unit as u64, Mark::Unknown);
-            }
-        }
-    }
-}
-
-/// The shadow byte of a unit.
-pub(super) fn mark_of(code: &Code, unit: usize) -> Mark {
-    let Unit { line, leaves, unwinds, .. } = code.units[unit];
-    if let Some(passing) = code.followed
-        && (leaves || unit == code.entry || passing == Passing::Any && code.units[unit].starts_line())
-    {
-        return Mark::Ask;
-    }
-    if code.tracked && (leaves || unit == code.entry || code.units[unit].starts_line()) {
-        return Mark::Ask;
-    }
-    if unwinds || code.marks.iter().any(|m| m.0 == unit) {
-        return Mark::Ask;
-    }
-    match (line, leaves) {
-        (LineStart::Never, false) => Mark::Nothing,
-        (LineStart::Never, true) => Mark::Leave,
-        (LineStart::Always, false) => Mark::Line,
-        (LineStart::Always, true) => Mark::LineAndLeave,
-        (LineStart::Backward, false) => Mark::Backward,
-        _ => Mark::Ask,
     }
 }
 

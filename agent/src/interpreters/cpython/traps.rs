@@ -182,7 +182,9 @@ impl Stops {
         *rip = address;
         match entry.at {
             At::Traceback(displaced) => {
-                self.traceback(registers);
+                if !self.evaluating {
+                    self.traceback(registers);
+                }
                 *rip = address.wrapping_add(displaced.carry_out(registers));
             }
             At::Dealloc(displaced) => {

@@ -14,6 +14,7 @@ use arguments::{count, frames, name_of, number, optional, thread};
 use breaks::{breakpoint, condition, ignore, watched};
 pub use info::InfoTopic;
 use info::info;
+pub(crate) use places::place as location;
 pub(super) use places::range;
 pub use places::{ListRange, odd};
 use places::{place, target};
@@ -144,6 +145,8 @@ pub enum Command {
     Pretty(String),
     /// The attributes of a value.
     Inspect(String),
+    /// The instructions of the frame looked at, or of what an expression gives.
+    Disassemble(String),
     /// Show the limits of what is shown, or set one.
     Set(Option<(Setting, u32)>),
     /// Select a frame.
@@ -310,6 +313,7 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "whatis" => Command::Whatis(needed(word, "an expression", rest)?),
         "pp" => Command::Pretty(needed(word, "an expression", rest)?),
         "inspect" => Command::Inspect(needed(word, "an expression", rest)?),
+        "disassemble" => Command::Disassemble(rest.to_owned()),
         "set" => set(rest)?,
         "up" => Command::Frame(FrameChoice::Up(frames(rest)?)),
         "down" => Command::Frame(FrameChoice::Down(frames(rest)?)),

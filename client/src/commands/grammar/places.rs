@@ -56,7 +56,7 @@ fn line_number(text: &str) -> Result<u32, String> {
     }
 }
 
-pub(super) fn place(rest: &str) -> Result<BreakpointPlace, String> {
+pub(crate) fn place(rest: &str) -> Result<BreakpointPlace, String> {
     if let Some(name) = rest.strip_prefix("return ") {
         let name = name.trim().trim_end_matches("()").to_owned();
         return Ok(BreakpointPlace::Return { name });

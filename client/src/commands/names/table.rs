@@ -385,6 +385,13 @@ pub static NAMES: &[Name] = &[
         detail: "Example: inspect $0",
     },
     Name {
+        name: "disassemble",
+        aliases: &[],
+        arguments: "[EXPRESSION]",
+        summary: "show the instructions of the frame looked at, the next one marked; or of a function, method, generator or code object",
+        detail: "Example: disassemble Ledger.total",
+    },
+    Name {
         name: "set",
         aliases: &[],
         arguments: "[depth|elements|size N]",

@@ -1,0 +1,45 @@
+//! Rows as comma-separated values, with a line of names first; the last column names the expressions that raised, whose errors are in
+//! place of their values.
+
+use super::Sink;
+use super::columns::{Columns, Field, Kind, Record};
+use crate::Fault;
+use csv::Writer;
+use std::io::{self, Write};
+
+pub(super) struct Csv<W: Write> {
+    out: Writer<W>,
+    names: Vec<String>,
+    /// Expressions may raise.
+    errors: bool,
+}
+
+impl<W: Write> Csv<W> {
+    pub(super) fn new(out: W, columns: &Columns) -> Result<Csv<W>, Fault> {
+        let names: Vec<String> = columns.all.iter().map(|c| c.0.clone()).collect();
+        let errors = columns.all.iter().any(|c| c.1 == Kind::Value);
+        let mut out = Writer::from_writer(out);
+        out.write_record(names.iter().map(String::as_str).chain(errors.then_some("errors")))
+            .map_err(io::Error::from)?;
+        Ok(Csv { out, names, errors })
+    }
+}
+
+impl<W: Write> Sink for Csv<W> {
+    fn row(&mut self, record: &Record<'_>) -> io::Result<()> {
+        for field in record {
+            self.out.write_field(field.shown().as_bytes())?;
+        }
+        if self.errors {
+            let raised = record.iter().zip(&self.names).filter(|(f, _)| matches!(f, Field::Error(_)));
+            let names: Vec<&str> = raised.map(|(_, name)| name.as_str()).collect();
+            self.out.write_field(names.join("; "))?;
+        }
+        self.out.write_record(None::<&[u8]>)?;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
