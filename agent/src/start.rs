@@ -179,6 +179,9 @@ fn record(given: &Given) -> ! {
     let snapshots = Snapshots::new(&folder, &a[3]);
     agent.recorder = Some(Box::new(Recorder::new(log, snapshots, tree, u64::from(every))));
     let (mask, ignored) = inherited_signals();
+    // Blocked by the agent that executed this one, see `process::execve`.
+    let mask = mask & !(1 << (crate::record::preempt::NUDGE - 1));
+    sys::set_mask(signals::kernel_mask(mask));
     set_signals(agent, mask, ignored);
     let args = [mask, ignored, 0, 0, 0, 0];
     let fix = Fixed {

@@ -86,6 +86,7 @@ pub mod nr {
     pub const SET_ROBUST_LIST: u64 = 273;
     pub const EPOLL_PWAIT: u64 = 281;
     pub const SENDFILE: u64 = 40;
+    pub const RT_SIGTIMEDWAIT: u64 = 128;
     pub const RT_SIGQUEUEINFO: u64 = 129;
     pub const TIMER_CREATE: u64 = 222;
     pub const TIMER_SETTIME: u64 = 223;
@@ -375,6 +376,13 @@ pub fn set_signal_stack(base: u64, size: u64) -> i64 {
 /// rt_sigprocmask(2): sets this thread's mask.
 pub fn set_mask(mask: u64) {
     call!(nr::RT_SIGPROCMASK, 2, (&raw const mask) as u64, 0, 8);
+}
+
+/// Blocks a signal for this thread (rt_sigprocmask(2)), and takes all that wait already (rt_sigtimedwait(2)).
+pub fn hold_signal(signal: u64) {
+    let (set, now) = (1u64 << (signal - 1), [0u64; 2]);
+    call!(nr::RT_SIGPROCMASK, 0, (&raw const set) as u64, 0, 8);
+    while call!(nr::RT_SIGTIMEDWAIT, (&raw const set) as u64, 0, now.as_ptr() as u64, 8) > 0 {}
 }
 
 /// tgkill(2).

@@ -303,6 +303,8 @@ pub fn execve(agent: &'static mut Agent, context: &mut Context, mut fix: Fixed, 
             context.set_return(fix.ret);
             return agent;
         }
+        // What waits through an execve meets a default action: to end the process.
+        sys::hold_signal(super::preempt::NUDGE);
         if let Some(e) = child::executor(agent, a) {
             agent.recorder().log.announce(End::Replaced(e.stream));
             intercept::trap_cpu(false);
