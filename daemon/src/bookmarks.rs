@@ -6,11 +6,16 @@ use rdb_protocol::client::{Bookmark, FailureCode};
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// Name of the file.
 const FILE: &str = "bookmarks";
 /// Longest name.
 const LONGEST: usize = 64;
+/// What names are.
+pub(crate) const NAMES: &str = "letters, digits, _ and -, not a digit first, at most 64";
+/// Sessions change them one after the other.
+static CHANGING: Mutex<()> = Mutex::new(());
 
 /// All of them, by time. Lines that are none are passed over.
 pub(crate) fn read(trace: &Path) -> Result<Vec<Bookmark>, Fault> {
@@ -31,14 +36,15 @@ pub(crate) fn read(trace: &Path) -> Result<Vec<Bookmark>, Fault> {
     Ok(all)
 }
 
-/// Sets one, or removes it.
-pub(crate) fn change(trace: &Path, name: &str, time: Option<Time>) -> Result<(), Fault> {
+/// Sets one, or removes it; all there are then.
+pub(crate) fn change(trace: &Path, name: &str, time: Option<Time>) -> Result<Vec<Bookmark>, Fault> {
     if !is_name(name) {
         return Err(Fault::told(
             FailureCode::Invalid,
-            format!("'{name}' cannot name a bookmark: letters, digits, _ and -, not a digit first, at most {LONGEST}"),
+            format!("'{name}' cannot name a bookmark: {NAMES}"),
         ));
     }
+    let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut all = read(trace)?;
     let before = all.len();
     all.retain(|b| b.name != name);
@@ -55,10 +61,13 @@ pub(crate) fn change(trace: &Path, name: &str, time: Option<Time>) -> Result<(),
     if written.is_err() {
         let _ = fs::remove_file(&new);
     }
-    written.map_err(Fault::system("cannot write the bookmarks beside the trace"))
+    written.map_err(Fault::system("cannot write the bookmarks beside the trace"))?;
+    all.sort_by_key(|b| b.time);
+    Ok(all)
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether this can be the name of a bookmark, or of a cursor.
+pub(crate) fn is_name(name: &str) -> bool {
     let usual = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     name.len() <= LONGEST && name.chars().all(usual) && name.chars().next().is_some_and(|c| !c.is_ascii_digit())
 }
