@@ -68,9 +68,11 @@ impl Server {
     pub(crate) fn run(&self, kill_all: impl FnOnce()) -> io::Result<()> {
         let ended = self.accept_until_done();
         self.recordings.close();
-        self.clients.streams().values().for_each(|s| drop(s.shutdown(Shutdown::Both)));
+        // What is being said is said to its end: that is how a client learns why.
+        self.clients.shut(Shutdown::Read);
         kill_all();
         self.clients.wait_until_gone(FAREWELL);
+        self.clients.shut(Shutdown::Both);
         ended
     }
 
@@ -149,6 +151,10 @@ impl Server {
 impl Clients {
     fn streams(&self) -> MutexGuard<'_, HashMap<u64, UnixStream>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shut(&self, how: Shutdown) {
+        self.streams().values().for_each(|s| drop(s.shutdown(how)));
     }
 
     fn wait_until_gone(&self, patience: Duration) {
