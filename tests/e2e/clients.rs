@@ -142,7 +142,7 @@ fn clients_of_one_cursor_are_told_where_it_goes() {
         let mut third = Prompt::with(&sandbox, &recorded.trace, &["--cursor", "theirs"]);
         assert_eq!(third.ask("when")["time"], 1);
         assert_eq!(news(&third.ask("when")), "");
-        third.ask("mark start");
+        assert_eq!(third.ask("mark begin")["ok"], true);
         assert_eq!(
             news(&first.ask("info marks")),
             "note: another client changed the bookmarks (info marks)\n"
