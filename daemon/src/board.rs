@@ -145,9 +145,11 @@ impl Board {
         written
     }
 
-    /// Tells the others that share it what there is now.
+    /// Tells the others that share it what there is now. Nobody changes it meanwhile: an old list must not arrive after a newer one.
     pub(crate) fn tell(&self, session: u64) {
-        self.audience.tell_others(session, || Notification::Breakpoints(self.infos()));
+        let state = self.state();
+        self.audience
+            .tell_others(session, || Notification::Breakpoints(state.marks.infos()));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

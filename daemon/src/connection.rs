@@ -7,7 +7,7 @@ use crate::interrupt::Interrupt;
 use crate::link::{Link, LinkError};
 use crate::progress::Task;
 use crate::recordings::Recordings;
-use crate::session::Session;
+use crate::session::{Answer, Session};
 use crate::writer::Writer;
 use rdb_protocol::client::{Call, Failure, FailureCode, Hello, MAGIC, Notification, Reply, Request, VERSION, Welcome};
 use std::io;
@@ -114,32 +114,35 @@ fn work(requests: &Receiver<Request>, writer: &Arc<Writer>, interrupt: &Interrup
     for Request { id, call } in requests {
         let mut report = |done, total| writer.tell(Notification::Progress { done, total });
         let mut task = Task::new(interrupt, &mut report);
-        let result = answer(&mut session, call, &mut task, recordings, writer);
+        let answer = answer(&mut session, call, &mut task, recordings, writer);
         // Before the answer goes out: an interrupt sent on seeing it is for the next request.
         interrupt.end();
-        writer.respond(id, result.map_err(Failure::from));
+        writer.respond(id, answer.result.map_err(Failure::from));
     }
 }
 
-fn answer(
-    session: &mut Option<Session>,
+fn answer<'a>(
+    session: &'a mut Option<Session>,
     call: Call,
     task: &mut Task<'_>,
     recordings: &Recordings,
     writer: &Arc<Writer>,
-) -> Result<Reply, Fault> {
-    match (session.as_mut(), call) {
+) -> Answer<'a> {
+    match (session, call) {
         (Some(session), call) => session.call(call, task),
-        (None, Call::Open { trace, cursor }) => {
-            let recording = recordings.get(Path::new(&trace))?;
-            let post = Arc::clone(writer) as Arc<dyn Post>;
-            let (opened, stop) = Session::open(recording, cursor.as_deref(), post, task)?;
-            *session = Some(opened);
-            Ok(Reply::Opened(stop))
+        (session @ None, Call::Open { trace, cursor }) => {
+            let opened = recordings.get(Path::new(&trace)).and_then(|recording| {
+                let post = Arc::clone(writer) as Arc<dyn Post>;
+                Session::open(recording, cursor.as_deref(), post, task)
+            });
+            Answer::new(opened.map(|(opened, stop)| {
+                *session = Some(opened);
+                Reply::Opened(stop)
+            }))
         }
-        (None, _) => Err(Fault::told(
+        (None, _) => Answer::new(Err(Fault::told(
             FailureCode::Protocol,
             "no trace is open on this connection; open one first",
-        )),
+        ))),
     }
 }

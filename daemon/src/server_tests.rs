@@ -417,3 +417,37 @@ fn who_does_not_read_is_told_the_latest() {
         told.len()
     );
 }
+
+#[test]
+fn all_at_one_cursor_hear_of_its_moves_in_their_order() {
+    let daemon = daemon(World::new(10_000), LONG);
+    let ((a, _), (b, _)) = (Client::at(&daemon, "ours"), Client::at(&daemon, "ours"));
+    let walk = |mut client: Client| {
+        let mut times = Vec::new();
+        for _ in 0..300 {
+            let stepped = client.call(Call::Step {
+                count: 1,
+                direction: Direction::Forward,
+            });
+            let heard = std::mem::take(&mut client.news).into_iter().map(|n| match n {
+                Notification::Stopped(stop) => stop,
+                other => panic!("{other:?}"),
+            });
+            times.extend(heard.map(|s| s.time));
+            match stepped {
+                Ok(Reply::Stopped(stop)) => times.push(stop.time),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(times.windows(2).all(|t| t[0] < t[1]), "{times:?}");
+        (client, times)
+    };
+    let ((mut a, seen), (mut b, also)) = std::thread::scope(|scope| {
+        let (a, b) = (scope.spawn(|| walk(a)), scope.spawn(|| walk(b)));
+        (a.join().unwrap(), b.join().unwrap())
+    });
+    assert!(seen.last() == Some(&Time(601)) || also.last() == Some(&Time(601)));
+    for client in [&mut a, &mut b] {
+        assert!(matches!(client.call(Call::When), Ok(Reply::Stopped(s)) if s.time == Time(601)));
+    }
+}

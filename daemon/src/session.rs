@@ -5,7 +5,8 @@ use crate::board::Board;
 use crate::bookmarks::{self, NAMES, is_name};
 use crate::fault::Fault;
 use crate::progress::Task;
-use crate::recording::{Cursor, Recording};
+use crate::recording::{Cursor, Recording, Stand};
+use crate::turns::Turn;
 use crate::work::Work;
 use rdb_protocol::client::{Call, FailureCode, Notification, Reply, Stop, StopReason};
 use std::sync::Arc;
@@ -18,6 +19,21 @@ pub(crate) struct Session {
     board: Arc<Board>,
     recording: Arc<Recording>,
     post: Arc<dyn Post>,
+}
+
+/// What a request came to. As long as it is there nobody moves the cursor on: the client must hear of its own move before it hears of the
+/// next one by another.
+pub(crate) struct Answer<'a> {
+    /// The reply.
+    pub(crate) result: Result<Reply, Fault>,
+    _turn: Option<Turn<'a, Stand>>,
+}
+
+impl<'a> Answer<'a> {
+    /// Of what needed no cursor.
+    pub(crate) fn new(result: Result<Reply, Fault>) -> Answer<'a> {
+        Answer { result, _turn: None }
+    }
 }
 
 impl Session {
@@ -55,22 +71,23 @@ impl Session {
     }
 
     /// Carries out one request, and tells the others what it has changed for them.
-    pub(crate) fn call(&mut self, call: Call, task: &mut Task<'_>) -> Result<Reply, Fault> {
+    pub(crate) fn call(&mut self, call: Call, task: &mut Task<'_>) -> Answer<'_> {
         let sets = matches!(
             call,
             Call::Break { .. } | Call::Watch { .. } | Call::Change { .. } | Call::Delete { .. }
         );
-        let (result, met) = match self.at_once(&call) {
-            Some(result) => (result, false),
-            None if call == Call::KeepBreakpoints => return self.keep_breakpoints(task),
-            None => self.at_cursor(call, task)?,
+        if call == Call::KeepBreakpoints {
+            return Answer::new(self.keep_breakpoints(task));
+        }
+        let (mut answer, met) = match self.at_once(&call) {
+            Some(result) => (Answer::new(result), false),
+            None => self.at_cursor(call, task),
         };
-        let changed = met || sets && result.is_ok();
-        let result = if changed { self.saved(result) } else { result };
-        if changed {
+        if met || sets && answer.result.is_ok() {
+            answer.result = self.saved(answer.result);
             self.board.tell(self.number);
         }
-        result
+        answer
     }
 
     /// What needs no cursor: it does not wait for the turn of one that is shared.
@@ -95,9 +112,12 @@ impl Session {
         })
     }
 
-    /// What is done at the cursor; and whether it has changed breakpoints on its way. Fails when its turn never came.
-    fn at_cursor(&self, call: Call, task: &mut Task<'_>) -> Result<(Result<Reply, Fault>, bool), Fault> {
-        let mut stand = self.cursor.stand.take(task.interrupt)?;
+    /// What is done at the cursor; and whether it has changed breakpoints on its way.
+    fn at_cursor(&self, call: Call, task: &mut Task<'_>) -> (Answer<'_>, bool) {
+        let mut stand = match self.cursor.stand.take(task.interrupt) {
+            Ok(stand) => stand,
+            Err(fault) => return (Answer::new(Err(fault)), false),
+        };
         let (result, met) = Work::new(&mut stand, &self.recording, &self.board).carry_out(call, task);
         if let Ok(Reply::Stopped(stop)) = &result
             && stop.reason != StopReason::Here
@@ -107,7 +127,11 @@ impl Session {
                 .audience
                 .tell_others(self.number, || Notification::Stopped(stop.clone()));
         }
-        Ok((result, met))
+        let answer = Answer {
+            result,
+            _turn: Some(stand),
+        };
+        (answer, met)
     }
 
     /// Saves the breakpoints. Where that cannot be done, the one just set says so.

@@ -83,7 +83,7 @@ pub(crate) fn plain(place: BreakpointPlace) -> Call {
 impl Trip {
     pub(crate) fn call(&mut self, call: Call) -> Result<Reply, Fault> {
         let (interrupt, mut report) = (Interrupt::default(), |_, _| ());
-        self.session.call(call, &mut Task::new(&interrupt, &mut report))
+        self.session.call(call, &mut Task::new(&interrupt, &mut report)).result
     }
 
     pub(crate) fn go(&mut self, call: Call) -> Stop {
@@ -570,7 +570,7 @@ fn an_interrupt_stops_a_search_and_the_cursor_stays() {
             count: 1_999_000,
             direction: Direction::Forward,
         };
-        let result = trip.session.call(step, &mut Task::new(&interrupt, &mut report));
+        let result = trip.session.call(step, &mut Task::new(&interrupt, &mut report)).result;
         assert!(matches!(result, Err(Fault::Interrupted)), "{result:?}");
     });
     assert_eq!(trip.go(Call::When).time, Time(6));

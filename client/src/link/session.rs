@@ -139,6 +139,8 @@ impl Session {
         }
         if matches!(stop.reason, StopReason::Breakpoint | StopReason::Watchpoint) {
             self.breakpoints.retain(|id, b| !b.temporary || !stop.breakpoints.contains(id));
+            // Temporary ones that are gone by this very move.
+            self.own(|id, deleted| deleted && stop.breakpoints.contains(&id));
         }
         Ok(stop)
     }
@@ -152,6 +154,20 @@ impl Session {
             self.client = None;
         }
         std::mem::take(&mut self.news)
+    }
+
+    /// What others change is told with a list of all breakpoints, which may show what this session has just done itself: that is no news.
+    /// `is_own` is given a number, and whether that breakpoint is gone.
+    fn own(&mut self, is_own: impl Fn(u32, bool) -> bool) {
+        self.news.retain_mut(|news| {
+            let News::Breakpoints { set, changed, deleted } = news else {
+                return true;
+            };
+            set.retain(|b| !is_own(b.id, false));
+            changed.retain(|&id| !is_own(id, false));
+            deleted.retain(|&id| !is_own(id, true));
+            !(set.is_empty() && changed.is_empty() && deleted.is_empty())
+        });
     }
 
     fn hear(&mut self, news: Notification) {
@@ -210,6 +226,7 @@ impl Session {
         request: impl FnOnce(&mut Client) -> Result<BreakpointInfo, CallError>,
     ) -> Result<BreakpointInfo, SessionError> {
         let info = self.call(request)?;
+        self.own(|id, _| id == info.id);
         let mut kept = info.clone();
         if let (BreakpointPlace::Line { file, .. }, Some(here)) = (&mut kept.place, here)
             && file.is_empty()
@@ -226,6 +243,7 @@ impl Session {
     /// [`SessionError`].
     pub fn watch(&mut self, watch: &Watch, temporary: bool) -> Result<BreakpointInfo, SessionError> {
         let info = self.call(|c| c.watch(watch.clone(), temporary))?;
+        self.own(|id, _| id == info.id);
         self.breakpoints.insert(info.id, info.clone());
         Ok(info)
     }
@@ -271,6 +289,7 @@ impl Session {
     /// [`SessionError`].
     pub fn change(&mut self, id: Option<u32>, change: Change) -> Result<(), SessionError> {
         self.call(|c| c.change(id, change.clone()))?;
+        self.own(|own, _| id.is_none_or(|id| id == own));
         for kept in self.breakpoints.values_mut().filter(|b| id.is_none_or(|id| b.id == id)) {
             match &change {
                 Change::Condition(condition) => kept.condition.clone_from(condition),
@@ -288,6 +307,7 @@ impl Session {
     /// [`SessionError`].
     pub fn delete(&mut self, id: Option<u32>) -> Result<(), SessionError> {
         self.call(|c| c.delete(id))?;
+        self.own(|own, _| id.is_none_or(|id| id == own));
         match id {
             Some(id) => drop(self.breakpoints.remove(&id)),
             None => self.breakpoints.clear(),
