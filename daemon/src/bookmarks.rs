@@ -36,8 +36,8 @@ pub(crate) fn read(trace: &Path) -> Result<Vec<Bookmark>, Fault> {
     Ok(all)
 }
 
-/// Sets one, or removes it; all there are then.
-pub(crate) fn change(trace: &Path, name: &str, time: Option<Time>) -> Result<Vec<Bookmark>, Fault> {
+/// Sets one, or removes it. `then` gets all there are afterwards, before anybody changes them again.
+pub(crate) fn change(trace: &Path, name: &str, time: Option<Time>, then: impl FnOnce(Vec<Bookmark>)) -> Result<(), Fault> {
     if !is_name(name) {
         return Err(Fault::told(
             FailureCode::Invalid,
@@ -63,7 +63,8 @@ pub(crate) fn change(trace: &Path, name: &str, time: Option<Time>) -> Result<Vec
     }
     written.map_err(Fault::system("cannot write the bookmarks beside the trace"))?;
     all.sort_by_key(|b| b.time);
-    Ok(all)
+    then(all);
+    Ok(())
 }
 
 /// Whether this can be the name of a bookmark, or of a cursor.
@@ -82,14 +83,19 @@ mod tests {
         let trace = dir.path();
         assert_eq!(read(trace).unwrap(), []);
         for (name, time) in [("late", 9), ("a-b_1", 7), ("late", 5)] {
-            change(trace, name, Some(Time(time))).unwrap();
+            change(trace, name, Some(Time(time)), |_| ()).unwrap();
         }
         let names = |all: Vec<Bookmark>| all.into_iter().map(|b| (b.time.0, b.name)).collect::<Vec<_>>();
         assert_eq!(names(read(trace).unwrap()), [(5, "late".into()), (7, "a-b_1".into())]);
-        change(trace, "late", None).unwrap();
-        assert!(change(trace, "late", None).unwrap_err().to_string().contains("no bookmark late"));
+        change(trace, "late", None, |all| assert_eq!(names(all), [(7, "a-b_1".into())])).unwrap();
+        assert!(
+            change(trace, "late", None, |_| ())
+                .unwrap_err()
+                .to_string()
+                .contains("no bookmark late")
+        );
         for bad in ["", "1", "a b", "a\n", &"x".repeat(65)] {
-            assert!(change(trace, bad, Some(Time(1))).is_err(), "{bad:?}");
+            assert!(change(trace, bad, Some(Time(1)), |_| ()).is_err(), "{bad:?}");
         }
         fs::write(trace.join(FILE), "rubbish\nx y\n3 ok\n").unwrap();
         assert_eq!(names(read(trace).unwrap()), [(3, "ok".into())]);

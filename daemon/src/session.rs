@@ -97,10 +97,12 @@ impl Session {
             Call::Delete { id } => self.board.remove(*id).map(|()| Reply::Done),
             Call::Breakpoints => Ok(Reply::Breakpoints(self.board.infos())),
             Call::Bookmarks => bookmarks::read(trace).map(Reply::Bookmarks),
-            Call::Bookmark { name, time } => bookmarks::change(trace, name, *time).map(|all| {
-                self.recording.audience.tell_others(self.number, || Notification::Bookmarks(all));
-                Reply::Done
-            }),
+            Call::Bookmark { name, time } => {
+                let tell = |all| {
+                    self.recording.audience.tell_others(self.number, || Notification::Bookmarks(all));
+                };
+                bookmarks::change(trace, name, *time, tell).map(|()| Reply::Done)
+            }
             Call::Checkpoints => Ok(Reply::Checkpoints(self.recording.checkpoints())),
             Call::TraceInfo => Ok(Reply::Trace(self.recording.info())),
             Call::Open { .. } => Err(Fault::told(

@@ -46,3 +46,34 @@ impl News {
         any.then_some(News::Breakpoints { set, changed, deleted })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdb_protocol::BreakpointPlace;
+
+    #[test]
+    fn hits_are_no_news() {
+        let info = |id| BreakpointInfo {
+            id,
+            ..BreakpointInfo::new(BreakpointPlace::Uncaught)
+        };
+        let list = |all: &[BreakpointInfo]| all.iter().map(|b| (b.id, b.clone())).collect::<BTreeMap<_, _>>();
+        let before = list(&[info(1), info(2), info(3)]);
+        let hit = BreakpointInfo {
+            hits: 7,
+            ignore: 1,
+            ..info(3)
+        };
+        let off = BreakpointInfo { enabled: false, ..info(2) };
+        assert_eq!(News::of_breakpoints(&before, &list(&[info(1), info(2), hit.clone()])), None);
+        assert_eq!(
+            News::of_breakpoints(&before, &list(&[off, hit, info(4)])),
+            Some(News::Breakpoints {
+                set: vec![info(4)],
+                changed: vec![2],
+                deleted: vec![1]
+            })
+        );
+    }
+}
