@@ -18,7 +18,7 @@ pub fn run(places: &Places, args: &BatchArgs) -> Result<u8, Fault> {
     // Everything that can be refused is refused before the daemon is bothered.
     let trace = as_text(&crate::processes::choose(places.trace(&args.trace)?, args.pid)?)?;
     let script = script(args)?;
-    let (session, here) = Session::open(Launcher::from_env(places.socket.clone()), trace, true)?;
+    let (session, here) = Session::open_at(Launcher::from_env(places.socket.clone()), trace, args.cursor.clone(), true)?;
     let mut debugger = Debugger::new(session, here, Colour::of_stdout())?;
     // A script gives the same answers whatever someone left behind at a prompt, and leaves nothing behind there.
     if args.breakpoints {
@@ -70,6 +70,7 @@ pub fn commands(
             let line = json::line(cmd, &outcome).map_err(io::Error::from)?;
             writeln!(out, "{line}")?;
         } else {
+            err.write_all(outcome.news.as_bytes())?;
             out.write_all(outcome.text.as_bytes())?;
         }
         out.flush()?;

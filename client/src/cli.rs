@@ -28,7 +28,7 @@ pub enum Subcommand {
     Record(RecordArgs),
     /// Walk through a recording at a prompt
     #[command(
-        after_help = "Example:\n  rdbctl replay crash\n  (1)$ go end\n  (5310)$ break app.py:42\n  (5310)$ bcontinue\n\nType `help` at the prompt."
+        after_help = "Example:\n  rdbctl replay crash\n  (1)$ go end\n  (5310)$ break app.py:42\n  (5310)$ bcontinue\n\nType `help` at the prompt. Two prompts at one place: give both `--cursor NAME`."
     )]
     Replay(ReplayArgs),
     /// Run commands on a recording, without a prompt
@@ -111,6 +111,9 @@ pub struct ReplayArgs {
     /// Not the first process but the one with this id (`rdbctl ps` lists them)
     #[arg(long, value_name = "PID")]
     pub pid: Option<u32>,
+    /// Share the cursor of this name with all clients that name it, on this recording [default: a cursor of one's own]
+    #[arg(long, value_name = "NAME")]
+    pub cursor: Option<String>,
     /// Begin without breakpoints, and save none [default: go on with those saved with the trace, and save changes]
     #[arg(long)]
     pub no_breakpoints: bool,
@@ -130,6 +133,9 @@ pub struct BatchArgs {
     /// Not the first process but the one with this id (`rdbctl ps` lists them)
     #[arg(long, value_name = "PID")]
     pub pid: Option<u32>,
+    /// Share the cursor of this name with all clients that name it, on this recording [default: a cursor of one's own]
+    #[arg(long, value_name = "NAME")]
+    pub cursor: Option<String>,
     /// Go on with the breakpoints saved with the trace, and save changes [default: begin with none, save none]
     #[arg(long)]
     pub breakpoints: bool,

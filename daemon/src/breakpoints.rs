@@ -1,4 +1,4 @@
-//! The session's breakpoints: versioned data, sent to a replay process when it next needs them.
+//! A set of breakpoints: versioned data, sent to a replay process when it next needs them.
 
 use crate::life::Prepared;
 use crate::saved::Saved;
@@ -6,9 +6,17 @@ use crate::watching::Watching;
 use rdb_protocol::BreakpointPlace;
 use rdb_protocol::client::{BreakpointInfo, Change};
 use rdb_protocol::replay::Breakpoint;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Number of the place that `until` looks for; those of breakpoints begin at 1.
 pub(crate) const UNTIL: u32 = 0;
+
+/// A version no set has had: sets are copied and the copies changed, and a process that knows one must not take it for another.
+fn fresh() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
 
 /// The breakpoint set. Version 0 is the empty set every new process has.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +32,8 @@ pub(crate) struct Marks {
 #[derive(Clone, Debug)]
 struct Mark {
     info: BreakpointInfo,
-    /// The place in the words of the replayed program.
-    place: BreakpointPlace,
+    /// The place in the words of the replayed program: maybe a long list of times, and sets are copied at each command.
+    place: Arc<BreakpointPlace>,
     /// The condition in the words of the replayed program.
     condition: Option<Prepared>,
     /// For a watchpoint: its expression.
@@ -67,7 +75,7 @@ impl Marks {
         });
         let enabled = self.list.iter().filter(|m| m.info.enabled).map(|m| Breakpoint {
             id: m.info.id,
-            place: m.place.clone(),
+            place: BreakpointPlace::clone(&m.place),
         });
         until.chain(enabled).collect()
     }
@@ -111,14 +119,14 @@ impl Marks {
         condition: Option<Prepared>,
         action: Option<Prepared>,
     ) -> BreakpointInfo {
-        self.version += 1;
+        self.version = fresh();
         self.edition += 1;
         let id = if asked.id == 0 { self.last_id + 1 } else { asked.id };
         self.last_id = self.last_id.max(id);
         let info = BreakpointInfo { id, ..asked };
         self.list.push(Mark {
             info: info.clone(),
-            place,
+            place: Arc::new(place),
             condition,
             watching: None,
             action,
@@ -160,7 +168,7 @@ impl Marks {
     /// Takes all away for a while.
     pub(crate) fn set_aside(&mut self) -> Marks {
         let empty = Marks {
-            version: self.version + 1,
+            version: fresh(),
             edition: self.edition,
             last_id: self.last_id,
             list: Vec::new(),
@@ -171,17 +179,13 @@ impl Marks {
 
     /// Puts back what was taken away.
     pub(crate) fn put_back(&mut self, kept: Marks) {
-        let version = self.version + 1;
+        let version = fresh();
         *self = Marks { version, ..kept };
     }
 
     /// As they were before a search. Processes that know a later set must not take the earlier one for it.
     pub(crate) fn give_back(&mut self, kept: Marks) {
-        let version = if self.version == kept.version {
-            self.version
-        } else {
-            self.version + 1
-        };
+        let version = if self.version == kept.version { self.version } else { fresh() };
         *self = Marks { version, ..kept };
     }
 
@@ -189,14 +193,14 @@ impl Marks {
     pub(crate) fn remove(&mut self, id: Option<u32>) -> bool {
         let before = self.list.len();
         self.list.retain(|m| id.is_some_and(|id| m.info.id != id));
-        self.version += 1;
+        self.version = fresh();
         self.edition += 1;
         id.is_none() || self.list.len() < before
     }
 
     /// Changes one, or all; whether there was one to change.
     pub(crate) fn change(&mut self, id: Option<u32>, change: &Change, prepared: Option<Prepared>) -> bool {
-        self.version += 1;
+        self.version = fresh();
         self.edition += 1;
         let mut any = id.is_none();
         for mark in self.list.iter_mut().filter(|m| id.is_none_or(|id| m.info.id == id)) {
@@ -215,10 +219,63 @@ impl Marks {
         any
     }
 
+    /// Whether one of this number was there.
+    pub(crate) fn had(&self, id: u32) -> bool {
+        (1..=self.last_id).contains(&id)
+    }
+
+    /// Adds what a command has met that worked on a copy of this set, `before`, which is `after` now; others may have changed this one in
+    /// the meantime. Whether that changes what is saved.
+    pub(crate) fn settle(&mut self, before: &Marks, after: &Marks) -> bool {
+        let edition = self.edition;
+        for was in &before.list {
+            let id = was.info.id;
+            let Some(now) = after.list.iter().find(|m| m.info.id == id) else {
+                // A temporary one, used up.
+                let length = self.list.len();
+                self.list.retain(|m| m.info.id != id);
+                if self.list.len() < length {
+                    self.version = fresh();
+                    self.edition += 1;
+                }
+                continue;
+            };
+            let Some(mark) = self.list.iter_mut().find(|m| m.info.id == id) else {
+                continue;
+            };
+            mark.info.hits += now.info.hits.saturating_sub(was.info.hits);
+            mark.told |= now.told;
+            let used = was.info.ignore.saturating_sub(now.info.ignore).min(mark.info.ignore);
+            if used > 0 {
+                mark.info.ignore -= used;
+                self.edition += 1;
+            }
+        }
+        self.edition != edition
+    }
+
+    /// Adds all of another set; a number that is taken is changed. Whether there were any.
+    pub(crate) fn adopt(&mut self, others: Marks) -> bool {
+        let any = !others.list.is_empty();
+        for mut mark in others.list {
+            if self.list.iter().any(|m| m.info.id == mark.info.id) {
+                mark.info.id = self.last_id.max(others.last_id) + 1;
+            }
+            self.last_id = self.last_id.max(mark.info.id);
+            self.list.push(mark);
+        }
+        self.list.sort_by_key(|m| m.info.id);
+        if any {
+            self.version = fresh();
+            self.edition += 1;
+        }
+        any
+    }
+
     /// Sets or drops the place that `until` looks for.
     pub(crate) fn set_until(&mut self, place: Option<BreakpointPlace>) {
         if self.until != place {
-            self.version += 1;
+            self.version = fresh();
             self.until = place;
         }
     }
@@ -249,7 +306,7 @@ impl Marks {
         let before = self.list.len();
         self.list.retain(|m| !m.info.temporary || !stopping.contains(&m.info.id));
         if self.list.len() < before {
-            self.version += 1;
+            self.version = fresh();
             self.edition += 1;
         }
         stopping
@@ -277,6 +334,44 @@ mod tests {
         let version = marks.version();
         assert!(marks.remove(None) && marks.remove(None) && marks.is_empty());
         assert_ne!(marks.version(), version);
+    }
+
+    #[test]
+    fn what_a_command_met_is_added_to_what_others_changed() {
+        let mut shared = Marks::default();
+        let ids = [false, true, false, false].map(|temporary| add(&mut shared, temporary));
+        let [a, b, c, d] = ids;
+        shared.change(Some(a), &Change::Ignore(3), None);
+        let (before, mut after) = (shared.clone(), shared.clone());
+        assert_eq!(after.meet(&[a]), [0; 0]);
+        assert_eq!(after.meet(&[a, b, c, d]), [b, c, d]);
+        // In the meantime:
+        shared.meet(&[d]);
+        shared.remove(Some(c));
+        shared.change(Some(a), &Change::Ignore(1), None);
+        let e = add(&mut shared, false);
+        let version = shared.version();
+        assert!(shared.settle(&before, &after) && shared.version() != version);
+        let left: Vec<_> = shared.infos().iter().map(|i| (i.id, i.hits, i.ignore)).collect();
+        assert_eq!(left, [(a, 2, 0), (d, 2, 0), (e, 0, 0)]);
+        let again = shared.clone();
+        assert!(!shared.settle(&again, &again), "nothing was met");
+    }
+
+    #[test]
+    fn those_of_others_are_taken_in_under_free_numbers() {
+        let (mut shared, mut own) = (Marks::default(), Marks::default());
+        for _ in 0..2 {
+            add(&mut shared, false);
+        }
+        shared.remove(Some(1));
+        for _ in 0..3 {
+            add(&mut own, false);
+        }
+        assert!(shared.adopt(own) && !shared.adopt(Marks::default()));
+        let ids: Vec<u32> = shared.infos().iter().map(|i| i.id).collect();
+        assert_eq!(ids, [1, 2, 3, 4]);
+        assert!(shared.had(4) && !shared.had(5) && !shared.had(0));
     }
 
     #[test]

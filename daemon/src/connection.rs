@@ -1,26 +1,22 @@
 //! One client: handshake, then one thread that reads requests and one that carries them out, so that an interrupt can
 //! arrive while a request runs.
 
-use crate::facts::TraceFacts;
+use crate::audience::Post;
 use crate::fault::Fault;
-use crate::host::Host;
 use crate::interrupt::Interrupt;
 use crate::link::{Link, LinkError};
 use crate::progress::Task;
-use crate::session::{Numbers, Session};
-use rdb_protocol::client::{
-    Call, Failure, FailureCode, FromDaemon, Hello, MAGIC, Notification, Reply, Request, Response, VERSION, Welcome,
-};
+use crate::recordings::Recordings;
+use crate::session::{Answer, Session};
+use crate::writer::Writer;
+use rdb_protocol::client::{Call, Failure, FailureCode, Hello, MAGIC, Notification, Reply, Request, VERSION, Welcome};
 use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Makes the host for a trace.
-pub(crate) type Hosts = dyn Fn(&Path) -> Result<Arc<dyn Host>, Fault> + Send + Sync;
 
 /// Time for a stranger to say who it is.
 const GREETING: Duration = Duration::from_secs(5);
@@ -33,15 +29,13 @@ const LONG: usize = 1 << 20;
 const QUEUE: usize = 16;
 
 /// Serves one client until it goes.
-pub(crate) fn serve(stream: UnixStream, hosts: &Hosts) -> io::Result<()> {
+pub(crate) fn serve(stream: UnixStream, recordings: &Recordings) -> io::Result<()> {
     stream.set_write_timeout(Some(DELIVERY))?;
     let mut link = Link::new(stream.try_clone()?);
     if !greet(&mut link) {
         return Ok(());
     }
-    let writer = Arc::new(Writer {
-        link: Mutex::new(Link::new(stream.try_clone()?)),
-    });
+    let writer = Arc::new(Writer::new(stream.try_clone()?)?);
     let interrupt = Arc::new(Interrupt::default());
     let (sender, receiver) = sync_channel(QUEUE);
     let reader = {
@@ -52,7 +46,7 @@ pub(crate) fn serve(stream: UnixStream, hosts: &Hosts) -> io::Result<()> {
     };
     // Also on the way out of a panic: the reader must not wait for ever.
     let _closed = Closed(&stream);
-    work(&receiver, &writer, &interrupt, hosts);
+    work(&receiver, &writer, &interrupt, recordings);
     drop(receiver);
     let _ = stream.shutdown(Shutdown::Both);
     let _ = reader.join();
@@ -115,50 +109,40 @@ fn read(mut link: Link, sender: &SyncSender<Request>, writer: &Writer, interrupt
     interrupt.close();
 }
 
-fn work(requests: &Receiver<Request>, writer: &Writer, interrupt: &Interrupt, hosts: &Hosts) {
+fn work(requests: &Receiver<Request>, writer: &Arc<Writer>, interrupt: &Interrupt, recordings: &Recordings) {
     let mut session: Option<Session> = None;
     for Request { id, call } in requests {
-        let mut report = |done, total| writer.send(&FromDaemon::Notification(Notification::Progress { done, total }));
+        let mut report = |done, total| writer.tell(Notification::Progress { done, total });
         let mut task = Task::new(interrupt, &mut report);
-        let result = answer(&mut session, call, &mut task, hosts);
+        let answer = answer(&mut session, call, &mut task, recordings, writer);
         // Before the answer goes out: an interrupt sent on seeing it is for the next request.
         interrupt.end();
-        writer.respond(id, result.map_err(Failure::from));
+        writer.respond(id, answer.result.map_err(Failure::from));
     }
 }
 
-fn answer(session: &mut Option<Session>, call: Call, task: &mut Task<'_>, hosts: &Hosts) -> Result<Reply, Fault> {
-    match (session.as_mut(), call) {
+fn answer<'a>(
+    session: &'a mut Option<Session>,
+    call: Call,
+    task: &mut Task<'_>,
+    recordings: &Recordings,
+    writer: &Arc<Writer>,
+) -> Answer<'a> {
+    match (session, call) {
         (Some(session), call) => session.call(call, task),
-        (None, Call::Open { trace }) => {
-            let facts = TraceFacts::read(Path::new(&trace))?;
-            let host = hosts(&facts.path)?;
-            let (opened, stop) = Session::open(facts, host, Numbers::default(), task)?;
-            *session = Some(opened);
-            Ok(Reply::Opened(stop))
+        (session @ None, Call::Open { trace, cursor }) => {
+            let opened = recordings.get(Path::new(&trace)).and_then(|recording| {
+                let post = Arc::clone(writer) as Arc<dyn Post>;
+                Session::open(recording, cursor.as_deref(), post, task)
+            });
+            Answer::new(opened.map(|(opened, stop)| {
+                *session = Some(opened);
+                Reply::Opened(stop)
+            }))
         }
-        (None, _) => Err(Fault::told(
+        (None, _) => Answer::new(Err(Fault::told(
             FailureCode::Protocol,
             "no trace is open on this connection; open one first",
-        )),
-    }
-}
-
-/// The one mouth of a connection's two threads. A client that is gone is noticed by the reader.
-struct Writer {
-    link: Mutex<Link>,
-}
-
-impl Writer {
-    fn respond(&self, id: u64, result: Result<Reply, Failure>) {
-        self.send(&FromDaemon::Response(Response { id, result }));
-    }
-
-    fn send(&self, message: &FromDaemon) {
-        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
-        if link.send(message).is_err() {
-            // Half a frame may be out: nothing sensible can follow it.
-            link.shut();
-        }
+        ))),
     }
 }

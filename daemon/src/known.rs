@@ -1,4 +1,4 @@
-//! What is known of a recording so far: shared by the session and its survey, which take turns.
+//! What is known of a recording so far: shared by the sessions on it and its survey, which stands aside for them.
 
 use crate::costs::Costs;
 use crate::fault::Fault;

@@ -1,13 +1,16 @@
 //! `rdbd`: keeps a tree of replay processes for each open trace and routes every command to the nearest earlier one.
 //!
-//! Arrows run one way: [`main`] -> server -> connection -> session -> timeline -> replay process. Beside them, and pure:
+//! Arrows run one way: [`main`] -> server -> connection -> session -> work (one command) -> timeline -> replay process. What sessions on
+//! one trace share is a recording. Beside them, and pure:
 //! placement (where checkpoints go), costs (what a stretch of replay takes), slice (how far to run at once).
 //!
 //! Not here: the replay itself (the agent's), the trace format, anything a user sees.
 
 mod actions;
 mod ahead;
+mod audience;
 mod behind;
+mod board;
 mod bookmarks;
 mod breakpoints;
 mod child;
@@ -35,6 +38,8 @@ mod progress;
 mod query;
 mod raises;
 mod reaper;
+mod recording;
+mod recordings;
 mod references;
 mod replay;
 mod room;
@@ -52,7 +57,10 @@ mod survey_file;
 mod timeline;
 mod tree;
 mod trial;
+mod turns;
 mod watching;
+mod work;
+mod writer;
 
 #[cfg(test)]
 mod fake;

@@ -1,6 +1,7 @@
 //! Accepts clients, one thread each; ends when idle, or when told by a signal.
 
-use crate::connection::{self, Hosts};
+use crate::connection;
+use crate::recordings::{Hosts, Recordings};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
@@ -21,7 +22,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// The listening daemon.
 pub(crate) struct Server {
     listener: UnixListener,
-    hosts: Arc<Hosts>,
+    recordings: Arc<Recordings>,
     idle: Duration,
     clients: Arc<Clients>,
     ear: UnixStream,
@@ -55,7 +56,7 @@ impl Server {
         });
         Ok(Server {
             listener,
-            hosts,
+            recordings: Arc::new(Recordings::new(hosts)),
             idle,
             clients,
             ear,
@@ -66,9 +67,12 @@ impl Server {
     /// The daemon's life. `kill_all` ends every replay process, present and future.
     pub(crate) fn run(&self, kill_all: impl FnOnce()) -> io::Result<()> {
         let ended = self.accept_until_done();
-        self.clients.streams().values().for_each(|s| drop(s.shutdown(Shutdown::Both)));
+        self.recordings.close();
+        // What is being said is said to its end: that is how a client learns why.
+        self.clients.shut(Shutdown::Read);
         kill_all();
         self.clients.wait_until_gone(FAREWELL);
+        self.clients.shut(Shutdown::Both);
         ended
     }
 
@@ -133,10 +137,10 @@ impl Server {
             clients: Arc::clone(&self.clients),
             number,
         };
-        let hosts = Arc::clone(&self.hosts);
+        let recordings = Arc::clone(&self.recordings);
         std::thread::Builder::new().name("client".into()).spawn(move || {
             let _present = present;
-            if let Err(e) = connection::serve(stream, &*hosts) {
+            if let Err(e) = connection::serve(stream, &recordings) {
                 eprintln!("rdbd: a client was dropped: {e}");
             }
         })?;
@@ -147,6 +151,10 @@ impl Server {
 impl Clients {
     fn streams(&self) -> MutexGuard<'_, HashMap<u64, UnixStream>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shut(&self, how: Shutdown) {
+        self.streams().values().for_each(|s| drop(s.shutdown(how)));
     }
 
     fn wait_until_gone(&self, patience: Duration) {

@@ -56,11 +56,12 @@ pub(crate) enum Landing {
     Past(Time),
 }
 
-/// One session's way through a recording.
+/// One cursor's way through a recording.
 #[derive(Debug)]
 pub(crate) struct Timeline {
     pub(crate) tree: Arc<Mutex<Tree>>,
     pub(crate) known: Arc<Known>,
+    /// A copy for the command under way.
     pub(crate) marks: Marks,
     pub(crate) here: Place,
     pub(crate) active: Option<Process>,
@@ -112,6 +113,10 @@ impl Timeline {
             return Ok(());
         }
         let mut process = self.tree().copy_for(FIRST)?;
+        if process.stands_at(FIRST) {
+            // Another cursor came first, and has left a checkpoint.
+            return self.arrive(process, task);
+        }
         let mut slicer = Slicer::new(self.pace);
         let mut stopped = self.slice(&mut process, &mut slicer, Some(FIRST), Lookout::NONE, task)?;
         while !process.stands_at(FIRST) && stopped.end != RunEnd::End {

@@ -1,20 +1,29 @@
 //! Whole sessions over arithmetic recordings, against plain arithmetic.
 
+use crate::audience::Post;
 use crate::facts::TraceFacts;
 use crate::fake::{Dice, FakeHost, World, write_trace};
 use crate::fault::Fault;
 use crate::interrupt::Interrupt;
 use crate::placement::Limits;
 use crate::progress::Task;
-use crate::session::{Numbers, Session};
+use crate::recording::{Numbers, Recording};
+use crate::session::Session;
 use crate::slice::Pace;
-use rdb_protocol::client::{Call, FailureCode, Reply, Stop, StopReason, Target};
+use rdb_protocol::client::{Call, FailureCode, Notification, Reply, Stop, StopReason, Target};
 use rdb_protocol::replay::Breakpoint;
 use rdb_protocol::{BreakpointPlace, Direction, Time};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+/// A client that is alone.
+struct Deaf;
+
+impl Post for Deaf {
+    fn notify(&self, _: Notification) {}
+}
 
 /// A session and the recording it travels in.
 pub(crate) struct Trip {
@@ -47,7 +56,8 @@ fn open_in(dir: TempDir, world: World, numbers: Numbers) -> Result<Trip, Fault> 
     write_trace(dir.path());
     let facts = TraceFacts::read(dir.path())?;
     let (interrupt, mut report) = (Interrupt::default(), |_, _| ());
-    let (session, opened) = Session::open(facts, host.clone(), numbers, &mut Task::new(&interrupt, &mut report))?;
+    let recording = Arc::new(Recording::new(facts, host.clone(), numbers));
+    let (session, opened) = Session::open(recording, None, Arc::new(Deaf), &mut Task::new(&interrupt, &mut report))?;
     Ok(Trip {
         session,
         host,
@@ -73,7 +83,7 @@ pub(crate) fn plain(place: BreakpointPlace) -> Call {
 impl Trip {
     pub(crate) fn call(&mut self, call: Call) -> Result<Reply, Fault> {
         let (interrupt, mut report) = (Interrupt::default(), |_, _| ());
-        self.session.call(call, &mut Task::new(&interrupt, &mut report))
+        self.session.call(call, &mut Task::new(&interrupt, &mut report)).result
     }
 
     pub(crate) fn go(&mut self, call: Call) -> Stop {
@@ -560,7 +570,7 @@ fn an_interrupt_stops_a_search_and_the_cursor_stays() {
             count: 1_999_000,
             direction: Direction::Forward,
         };
-        let result = trip.session.call(step, &mut Task::new(&interrupt, &mut report));
+        let result = trip.session.call(step, &mut Task::new(&interrupt, &mut report)).result;
         assert!(matches!(result, Err(Fault::Interrupted)), "{result:?}");
     });
     assert_eq!(trip.go(Call::When).time, Time(6));

@@ -1,4 +1,4 @@
-//! Root and checkpoints of one session: the processes that never run, only bear copies.
+//! Root and checkpoints of one recording: the processes that never run, only bear copies.
 
 use crate::fault::{CheckpointId, Fault};
 use crate::host::Host;
@@ -159,7 +159,7 @@ impl Tree {
         self.placement.near(from, target)
     }
 
-    /// Where the cursor is: checkpoints before it are dear.
+    /// Where the cursor is, of several the one that moved last: checkpoints before it are dear.
     pub(crate) fn set_cursor(&mut self, cost: u64) {
         self.cursor = cost;
     }

@@ -137,32 +137,20 @@ fn observe(process: &mut Process, watching: &Watching, interrupt: &Interrupt) ->
 }
 
 impl Timeline {
-    /// Sets a watchpoint; its present value is told in the note.
-    pub(crate) fn watch(&mut self, watch: &Watch, temporary: bool, task: &mut Task<'_>) -> Result<BreakpointInfo, Fault> {
+    /// A watchpoint to be set; its present value is told in the note.
+    pub(crate) fn watch(&mut self, watch: &Watch, temporary: bool, task: &mut Task<'_>) -> Result<(BreakpointInfo, Watching), Fault> {
         let (mut asked, watching) = self.watching(watch, task)?;
         asked.temporary = temporary;
-        Ok(self.add_watch(asked, watching, None))
+        Ok((asked, watching))
     }
 
-    /// Sets a watchpoint whose names are bound already.
-    pub(crate) fn watch_again(
-        &mut self,
-        asked: BreakpointInfo,
-        condition: Option<Prepared>,
-        task: &mut Task<'_>,
-    ) -> Result<BreakpointInfo, Fault> {
+    /// The same for one whose names are bound already.
+    pub(crate) fn watch_again(&mut self, asked: BreakpointInfo, task: &mut Task<'_>) -> Result<(BreakpointInfo, Watching), Fault> {
         let BreakpointPlace::Value { expression, module } = &asked.place else {
             return Err(Fault::Garbled("no watchpoint".to_string()));
         };
         let (note, watching) = self.ready(expression, expression, module, task)?;
-        Ok(self.add_watch(BreakpointInfo { note: Some(note), ..asked }, watching, condition))
-    }
-
-    /// The note is for now alone.
-    fn add_watch(&mut self, asked: BreakpointInfo, watching: Watching, condition: Option<Prepared>) -> BreakpointInfo {
-        let note = asked.note.clone();
-        let info = self.marks.add_watch(BreakpointInfo { note: None, ..asked }, watching, condition);
-        BreakpointInfo { note, ..info }
+        Ok((BreakpointInfo { note: Some(note), ..asked }, watching))
     }
 
     /// Back to where the value an expression has at the cursor was about to be given.

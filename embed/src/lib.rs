@@ -3,6 +3,7 @@
 //! Both programs need it: `rdbctl` to record, `rdbd` to replay. It runs from a sealed memory file, so a user installs two
 //! programs and nothing is searched for.
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
@@ -28,10 +29,7 @@ impl Agent {
         let fd = memfd_create(c"rdb-agent", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
         let mut file = File::from(fd);
         file.write_all(IMAGE)?;
-        fcntl(
-            &file,
-            FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL),
-        )?;
+        seal(&file)?;
         Ok(Agent { fd: file.into() })
     }
 
@@ -39,5 +37,20 @@ impl Agent {
     #[must_use]
     pub fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.fd.as_raw_fd()))
+    }
+}
+
+/// Nobody changes the file any more.
+fn seal(file: &File) -> nix::Result<()> {
+    /// On a busy machine the kernel may hold pages just written for longer than the 150 ms it waits by itself (mm/memfd.c).
+    const TRIES: u32 = 20;
+    let seals = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match fcntl(file, FcntlArg::F_ADD_SEALS(seals)) {
+            Err(Errno::EBUSY) if tries < TRIES => {}
+            done => return done.map(drop),
+        }
     }
 }

@@ -4,6 +4,10 @@
 //! differ. Then the client sends [`Request`]s; each gets exactly one [`Response`] with its id, and
 //! [`Notification`]s may come in between. One request runs at a time per connection, except [`Call::Interrupt`], which may be sent
 //! while another runs and makes that one end with [`FailureCode::Interrupted`], the cursor where it was.
+//!
+//! Sessions on the same trace share its replay processes. Each has a cursor of its own, unless it opens one by name; those that keep
+//! the trace's breakpoints ([`Call::KeepBreakpoints`]) have them in common. What one does to what others share is told to them
+//! ([`Notification`]).
 
 use crate::common::{BreakpointPlace, Direction, Frame, FrameNumber, Limits, Location, Scope, SourceFile, Thread, Time, Variable};
 pub use crate::query::{Query, QueryOf, SomeRows};
@@ -15,7 +19,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Version of this link. Changed whenever a frame's meaning changes.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// First four bytes of [`Hello`]: refuses strangers before any decoding of theirs matters.
 pub const MAGIC: [u8; 4] = *b"rdb1";
@@ -65,10 +69,13 @@ pub enum Target {
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {
-    /// Open a session on a trace (absolute path); must come first, once. Reply: [`Reply::Opened`].
+    /// Open a session on a trace (absolute path); must come first, once. A cursor shared with others stays where it is. Reply:
+    /// [`Reply::Opened`].
     Open {
         /// Trace directory.
         trace: String,
+        /// The cursor to share with all sessions on this trace that name it, as bookmarks are named; `None` for one of its own.
+        cursor: Option<String>,
     },
     /// Move by `count` stop points. Reply: [`Reply::Stopped`].
     Step {
@@ -176,8 +183,9 @@ pub enum Call {
     },
     /// All breakpoints. Reply: [`Reply::Breakpoints`].
     Breakpoints,
-    /// Add the breakpoints that are saved with the trace, under their numbers, and from now on save all of them at each change; the
-    /// session that changes its own last is the one whose breakpoints are saved. Reply: [`Reply::Breakpoints`] with all.
+    /// Go on with the breakpoints of the trace: those that are saved with it, and are saved at each change; all sessions that keep them
+    /// share them. The session's own so far are added to them, under other numbers where theirs are taken. Reply:
+    /// [`Reply::Breakpoints`] with all.
     KeepBreakpoints,
     /// Evaluate in a probe. Reply: [`Reply::Evaluated`].
     Evaluate {
@@ -241,7 +249,7 @@ pub enum Call {
 pub enum Reply {
     /// Done.
     Done,
-    /// The session is open, standing at the first stop point.
+    /// The session is open, standing at the first stop point, or where the cursor it shares stands.
     Opened(Stop),
     /// The cursor's new place.
     Stopped(Stop),
@@ -315,7 +323,8 @@ pub struct Response {
     pub result: Result<Reply, Failure>,
 }
 
-/// Something the daemon says unasked.
+/// Something the daemon says unasked. News of what others have done may come at any time, not only while a request runs; only the
+/// latest of a kind may be told to a client that does not read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Notification {
     /// A long request is under way: times searched so far, of `total`.
@@ -325,6 +334,14 @@ pub enum Notification {
         /// Out of, in stop points.
         total: u64,
     },
+    /// Another session has moved the cursor shared with it.
+    Stopped(Stop),
+    /// Another session has changed the breakpoints shared with it: all there are now.
+    Breakpoints(Vec<BreakpointInfo>),
+    /// Another session has changed the trace's bookmarks: all there are now.
+    Bookmarks(Vec<Bookmark>),
+    /// The daemon was told to end, and with it all its sessions.
+    Closing,
 }
 
 /// What the daemon sends after [`Welcome`].

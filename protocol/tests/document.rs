@@ -36,3 +36,9 @@ fn every_call_has_a_row() {
         );
     }
 }
+
+#[test]
+fn the_version_is_told() {
+    let version = rdb_protocol::client::VERSION;
+    assert!(DOCUMENT.contains(&format!("This is version {version}.")));
+}

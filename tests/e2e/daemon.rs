@@ -1,66 +1,11 @@
 //! The daemon's life: killed children, killed daemon, nothing left behind.
 
-use super::support::{Sandbox, program, wait_until};
+use super::support::{Prompt, Sandbox, children, program, wait_until};
 use super::travel;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{ChildStdin, ChildStdout, Stdio};
-
-struct Prompt {
-    child: std::process::Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Prompt {
-    fn new(sandbox: &Sandbox, trace: &std::path::Path) -> Prompt {
-        let mut child = sandbox
-            .rdbctl()
-            .arg("batch")
-            .arg(trace)
-            .args(["--json", "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let input = child.stdin.take().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        Prompt { child, input, output }
-    }
-
-    fn ask(&mut self, command: &str) -> serde_json::Value {
-        writeln!(self.input, "{command}").unwrap();
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
-    }
-
-    fn close(mut self) -> std::process::ExitStatus {
-        drop(self.input);
-        self.child.wait().unwrap()
-    }
-}
-
-fn children(of: u32) -> Vec<i32> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else {
-            continue;
-        };
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
-            continue;
-        };
-        let after = stat.rsplit(')').next().unwrap_or("");
-        let mut fields = after.split_whitespace();
-        let state = fields.next();
-        if state != Some("Z") && fields.next().and_then(|p| p.parse().ok()) == Some(of) {
-            found.push(pid);
-        }
-    }
-    found
-}
+use std::process::Stdio;
 
 fn prepared() -> (Sandbox, std::path::PathBuf, u64) {
     let mut sandbox = Sandbox::new();

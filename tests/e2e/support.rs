@@ -5,9 +5,9 @@ use nix::unistd::Pid;
 use rdb_trace::{End, Header};
 use serde_json::Value;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -237,6 +237,77 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         self.end_daemon(Signal::SIGTERM);
     }
+}
+
+/// A client that is told one command after the other and answers each with a JSON object.
+pub struct Prompt {
+    pub child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Prompt {
+    pub fn new(sandbox: &Sandbox, trace: &Path) -> Prompt {
+        Prompt::with(sandbox, trace, &[])
+    }
+
+    /// With these options of `batch`.
+    pub fn with(sandbox: &Sandbox, trace: &Path, options: &[&str]) -> Prompt {
+        let mut child = sandbox
+            .rdbctl()
+            .arg("batch")
+            .arg(trace)
+            .args(options)
+            .args(["--json", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Prompt { child, input, output }
+    }
+
+    pub fn ask(&mut self, command: &str) -> Value {
+        self.tell(command);
+        self.answer()
+    }
+
+    /// Does not wait for the answer.
+    pub fn tell(&mut self, command: &str) {
+        writeln!(self.input, "{command}").unwrap();
+    }
+
+    pub fn answer(&mut self) -> Value {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    pub fn close(mut self) -> std::process::ExitStatus {
+        drop(self.input);
+        self.child.wait().unwrap()
+    }
+}
+
+/// The processes a process has, without those that are dead.
+pub fn children(of: u32) -> Vec<i32> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else {
+            continue;
+        };
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        let after = stat.rsplit(')').next().unwrap_or("");
+        let mut fields = after.split_whitespace();
+        let state = fields.next();
+        if state != Some("Z") && fields.next().and_then(|p| p.parse().ok()) == Some(of) {
+            found.push(pid);
+        }
+    }
+    found
 }
 
 /// A recording and what the program said.

@@ -297,7 +297,7 @@ fn blocking(
     let me = agent.current;
     let bounced = Bounced::prepare(agent, row, args, before);
     let call = bounced.args;
-    let (agent, ret) = released(agent, || interruptible(me, number, &call));
+    let (agent, ret) = released(agent, || waiting::patiently(me, number, &call));
     let ret = bounced.copy_back(row, ret);
     complete(agent, context, *fix, row, args, before, ret);
     if shown {

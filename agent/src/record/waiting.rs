@@ -1,8 +1,9 @@
 //! Which calls may wait: most by their row, some by what they are asked.
 
 use crate::memory::{try_copy_in, try_get};
-use crate::sys::{self, nr};
+use crate::sys::{self, errno, nr};
 use crate::syscalls::{Policy, Row, Span};
+use crate::threads::token;
 
 /// How this call is recorded.
 pub fn policy(row: &Row, a: &[u64; 6]) -> Policy {
@@ -33,6 +34,37 @@ fn futex(a: &[u64; 6]) -> Policy {
         // Free: the kernel takes it at once, in the word, which must happen under the token.
         operation::LOCK_PI | operation::LOCK_PI2 if try_get::<u32>(a[0]).is_some_and(|word| word & OWNER != 0) => Policy::Blocks,
         _ => Policy::Plain,
+    }
+}
+
+/// A wait for a futex that is over by its time while many threads stand in line for the token goes on for a while. Whoever waits for a lock
+/// with a short limit, again and again (CPython's threads for that of the interpreter, every 5 ms), would otherwise take most turns for
+/// finding out that it is not free, and leave few to the thread that has it. A limit is met late on a busy machine, too.
+pub fn patiently(thread: usize, number: u64, args: &[u64; 6]) -> i64 {
+    /// So many may stand in line.
+    const FEW: u32 = 4;
+    /// For each of them, in nanoseconds.
+    const EACH: u64 = 2_000_000;
+    const MOST: u64 = 200_000_000;
+    const SECOND: u64 = 1_000_000_000;
+    const CLOCK_REALTIME: u64 = 256;
+    let ret = super::interruptible(thread, number, args);
+    let queue = token::queue();
+    if ret != -errno::ETIMEDOUT || number != nr::FUTEX || queue <= FEW {
+        return ret;
+    }
+    let more = (u64::from(queue) * EACH).min(MOST);
+    let until = match args[1] & 0x7f {
+        operation::WAIT => more,
+        operation::WAIT_BITSET => more + sys::clock(u64::from(args[1] & CLOCK_REALTIME == 0)),
+        _ => return ret,
+    };
+    let limit = [until / SECOND, until % SECOND];
+    let mut args = *args;
+    args[3] = limit.as_ptr() as u64;
+    match super::interruptible(thread, number, &args) {
+        0 => 0,
+        _ => ret,
     }
 }
 

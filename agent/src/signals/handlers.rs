@@ -57,15 +57,10 @@ extern "C" fn on_system_call(_signal: i32, info: *const [u8; 128], context: *mut
     }
     if code != SYS_USER_DISPATCH {
         // Another recorded process waits for this one, see `record::group`.
-        slot(current_slot()).nudged.store(true, Ordering::SeqCst);
-        if preempt::ask() {
-            if token::holder() == Some(current_slot()) {
-                interrupted(context);
-            } else {
-                preempt::nudge_holder();
-            }
+        if preempt::ask() && token::holder() != Some(current_slot()) {
+            preempt::nudge_holder();
         }
-        return;
+        return interrupted(context);
     }
     // SAFETY: SIGSYS interrupts program code only (agent text is the allowed range), and the context is the kernel's, alive until we return.
     let (agent, context) = unsafe { (state::claim(), &mut *context) };
@@ -210,6 +205,11 @@ extern "C" fn on_signal(signal: i32, info: *const [u8; 128], context: *mut Conte
     if !others && !slot(me).apart.load(Ordering::SeqCst) {
         preempt::remind(slot(me));
     }
+    leave_window(context);
+}
+
+/// A blocking call that is about to be made, or made again, is not: a signal waits.
+fn leave_window(context: &mut Context) {
     let window = entry::rdb_window_start as *const () as u64..entry::rdb_window_end as *const () as u64;
     if window.contains(&context.rip) {
         context.rip = entry::rdb_window_interrupted as *const () as u64;
@@ -228,6 +228,10 @@ fn interrupted(context: *mut Context) {
     } else {
         let me = slot(current_slot());
         me.nudged.store(true, Ordering::SeqCst);
-        preempt::remind_if_wanted(me);
+        // A signal may have arrived on top of this one: its handler found this one's, not the call that both interrupted.
+        if me.wanted.load(Ordering::SeqCst) != 0 {
+            leave_window(context);
+            preempt::remind(me);
+        }
     }
 }

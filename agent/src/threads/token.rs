@@ -54,6 +54,12 @@ pub fn holder() -> Option<usize> {
     Some(HOLDER.load(SeqCst)).filter(|h| *h != NOBODY)
 }
 
+/// How many have it or wait for it.
+#[must_use]
+pub fn queue() -> u32 {
+    NEXT.load(SeqCst).wrapping_sub(SERVING.load(SeqCst))
+}
+
 /// Whether somebody waits for it. Only the holder may ask.
 #[must_use]
 pub fn contended() -> bool {

@@ -24,7 +24,7 @@ pub struct Debugger {
     /// The last stop.
     pub(super) here: Stop,
     /// The thread shown last.
-    thread: Option<u32>,
+    pub(super) thread: Option<u32>,
     /// The frame selected, 0 the innermost.
     pub(super) selected: u32,
     /// The thread looked at; `None` the one stood in.
@@ -95,7 +95,10 @@ impl Debugger {
 
     /// Carries out one line. Empty lines and comments do nothing.
     pub fn execute(&mut self, line: &str) -> Outcome {
+        let mut news = self.catch_up();
         let mut outcome = self.carry_out(line);
+        news.push_str(&self.catch_up());
+        outcome.news = news;
         outcome.time = self.session.time();
         outcome
     }

@@ -15,6 +15,7 @@ mod listing;
 mod lookup;
 mod marks;
 pub mod names;
+mod news;
 mod outcome;
 mod scripting;
 mod values;

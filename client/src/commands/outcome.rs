@@ -14,6 +14,8 @@ pub struct Outcome {
     pub frames: Option<Vec<Frame>>,
     /// For the user, lines.
     pub text: String,
+    /// What other clients have done in the meantime, lines.
+    pub news: String,
     /// Why it was not done, or that the answer is negative.
     pub error: Option<Refusal>,
     /// The command language is to be left.

@@ -53,6 +53,8 @@ pub struct Client {
     interrupter: Interrupter,
     progress: bool,
     daemon: i32,
+    /// Heard and not yet asked for.
+    news: Vec<Notification>,
 }
 
 impl Client {
@@ -80,6 +82,7 @@ impl Client {
             interrupter,
             progress: false,
             daemon: welcome.pid,
+            news: Vec::new(),
         })
     }
 
@@ -94,12 +97,49 @@ impl Client {
         self.progress = show;
     }
 
+    /// What other clients have done to what is shared with them, as far as it has come; waits for nothing.
+    pub fn news(&mut self) -> Vec<Notification> {
+        while self.receiver.is_ready() {
+            match self.receiver.receive() {
+                Ok(FromDaemon::Notification(news)) => self.hear(news),
+                // The answer to an interrupt that came too late.
+                Ok(FromDaemon::Response(_)) => {}
+                // Whoever makes the next request is told.
+                Err(_) => break,
+            }
+        }
+        std::mem::take(&mut self.news)
+    }
+
+    /// What came with the last answers; unlike [`Client::news`] it does not look for more.
+    pub(super) fn heard(&mut self) -> Vec<Notification> {
+        std::mem::take(&mut self.news)
+    }
+
+    fn hear(&mut self, news: Notification) {
+        if !matches!(news, Notification::Progress { .. }) {
+            self.news.push(news);
+        }
+    }
+
     /// Opens a session on a trace (absolute path). Once per connection, first.
     ///
     /// # Errors
     /// [`CallError`].
     pub fn open(&mut self, trace: &str) -> Result<Stop, CallError> {
-        match self.call(Call::Open { trace: trace.to_owned() })? {
+        self.open_at(trace, None)
+    }
+
+    /// The same at a cursor shared with all clients that name it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn open_at(&mut self, trace: &str, cursor: Option<&str>) -> Result<Stop, CallError> {
+        let open = Call::Open {
+            trace: trace.to_owned(),
+            cursor: cursor.map(str::to_owned),
+        };
+        match self.call(open)? {
             Reply::Opened(stop) => Ok(stop),
             _ => Err(CallError::Mismatch),
         }
@@ -445,7 +485,11 @@ impl Client {
 
     fn call(&mut self, call: Call) -> Result<Reply, CallError> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        self.sender.send(&Request { id, call })?;
+        if let Err(gone) = self.sender.send(&Request { id, call }) {
+            // It may have said why.
+            self.news = self.news();
+            return Err(gone.into());
+        }
         self.interrupter.begin(&self.sender, &self.ids);
         let reply = self.answer(id);
         self.interrupter.end();
@@ -457,6 +501,7 @@ impl Client {
         loop {
             match self.receiver.receive()? {
                 FromDaemon::Notification(Notification::Progress { done, total }) => progress.at(done, total),
+                FromDaemon::Notification(news) => self.hear(news),
                 FromDaemon::Response(response) if response.id == id => return response.result.map_err(CallError::Refused),
                 // The answer to an interrupt: it may come before or after that of the request it aborted.
                 FromDaemon::Response(_) => {}

@@ -6,10 +6,12 @@
 mod client;
 mod daemon;
 mod interrupt;
+mod news;
 mod session;
 mod socket;
 
 pub use client::{CallError, Client, ConnectError};
 pub use daemon::{DEADLINE, Launcher};
 pub use interrupt::Interrupter;
+pub use news::News;
 pub use session::{Session, SessionError};

@@ -3,8 +3,9 @@
 use super::client::{CallError, Client};
 use super::daemon::Launcher;
 use super::interrupt::Interrupter;
+use super::news::News;
 use crate::Fault;
-use rdb_protocol::client::{BreakpointInfo, Change, Failure, FailureCode, Stop, StopReason, Target, Watch};
+use rdb_protocol::client::{BreakpointInfo, Change, Failure, FailureCode, Notification, Stop, StopReason, Target, Watch};
 use rdb_protocol::{BreakpointPlace, Time};
 use std::collections::BTreeMap;
 
@@ -24,6 +25,8 @@ pub enum SessionError {
 pub struct Session {
     launcher: Launcher,
     trace: String,
+    /// The cursor shared with others.
+    cursor: Option<String>,
     progress: bool,
     interrupter: Interrupter,
     client: Option<Client>,
@@ -33,6 +36,7 @@ pub struct Session {
     keeping: bool,
     /// Where no step ends.
     skip: Vec<String>,
+    news: Vec<News>,
 }
 
 impl Session {
@@ -41,9 +45,18 @@ impl Session {
     /// # Errors
     /// [`Fault`]: no daemon, or it refuses the trace.
     pub fn open(launcher: Launcher, trace: String, progress: bool) -> Result<(Session, Stop), Fault> {
+        Session::open_at(launcher, trace, None, progress)
+    }
+
+    /// The same at a cursor shared with all clients that name it; stands where it stands.
+    ///
+    /// # Errors
+    /// [`Fault`]: no daemon, or it refuses the trace.
+    pub fn open_at(launcher: Launcher, trace: String, cursor: Option<String>, progress: bool) -> Result<(Session, Stop), Fault> {
         let mut session = Session {
             launcher,
             trace,
+            cursor,
             progress,
             interrupter: Interrupter::default(),
             client: None,
@@ -51,10 +64,11 @@ impl Session {
             breakpoints: BTreeMap::new(),
             keeping: false,
             skip: Vec::new(),
+            news: Vec::new(),
         };
         let mut client = session.launcher.connect(&session.interrupter)?;
         client.show_progress(progress);
-        let stop = client.open(&session.trace).map_err(|e| match e {
+        let stop = client.open_at(&session.trace, session.cursor.as_deref()).map_err(|e| match e {
             CallError::Refused(failure) => Fault::new(failure.text),
             CallError::Gone(e) => Fault::new(format!("the daemon is gone: {e}")),
             CallError::Mismatch => Fault::new(e.to_string()),
@@ -85,7 +99,11 @@ impl Session {
             Some(client) => client,
             None => self.restore()?,
         };
-        match request(&mut client) {
+        let result = request(&mut client);
+        let heard = client.heard();
+        let closing = heard.contains(&Notification::Closing);
+        heard.into_iter().for_each(|news| self.hear(news));
+        match result {
             Ok(reply) => {
                 self.client = Some(client);
                 Ok(reply)
@@ -94,10 +112,15 @@ impl Session {
                 self.client = Some(client);
                 Err(SessionError::Refused(failure))
             }
-            Err(CallError::Gone(e)) => Err(SessionError::Gone(format!(
-                "the daemon is gone ({e}); nothing is lost: the next command starts it again and returns to time {}",
-                self.time
-            ))),
+            Err(CallError::Gone(e)) => {
+                // Said here.
+                self.news.retain(|n| *n != News::Closing);
+                let why = if closing { "it was told to end".to_owned() } else { e.to_string() };
+                Err(SessionError::Gone(format!(
+                    "the daemon is gone ({why}); nothing is lost: the next command starts it again and returns to time {}",
+                    self.time
+                )))
+            }
             Err(e @ CallError::Mismatch) => Err(SessionError::Gone(format!("{e}; the next command connects anew"))),
         }
     }
@@ -109,13 +132,74 @@ impl Session {
     pub fn travel(&mut self, request: impl FnOnce(&mut Client) -> Result<Stop, CallError>) -> Result<Stop, SessionError> {
         let stop = self.call(request)?;
         self.time = stop.time;
+        for news in &mut self.news {
+            if let News::Moved { superseded, .. } = news {
+                *superseded = stop.reason != StopReason::Here;
+            }
+        }
         if matches!(stop.reason, StopReason::Breakpoint | StopReason::Watchpoint) {
             self.breakpoints.retain(|id, b| !b.temporary || !stop.breakpoints.contains(id));
+            // Temporary ones that are gone by this very move.
+            self.own(|id, deleted| deleted && stop.breakpoints.contains(&id));
         }
         Ok(stop)
     }
 
-    /// Goes on with the breakpoints saved with the trace, and saves them at each change.
+    /// What other clients have done to what is shared with them since last asked, as far as it is known; waits for nothing.
+    pub fn news(&mut self) -> Vec<News> {
+        let heard = self.client.as_mut().map(Client::news).unwrap_or_default();
+        heard.into_iter().for_each(|news| self.hear(news));
+        if self.news.contains(&News::Closing) {
+            // The next request need not find out.
+            self.client = None;
+        }
+        std::mem::take(&mut self.news)
+    }
+
+    /// What others change is told with a list of all breakpoints, which may show what this session has just done itself: that is no news.
+    /// `is_own` is given a number, and whether that breakpoint is gone.
+    fn own(&mut self, is_own: impl Fn(u32, bool) -> bool) {
+        self.news.retain_mut(|news| {
+            let News::Breakpoints { set, changed, deleted } = news else {
+                return true;
+            };
+            set.retain(|b| !is_own(b.id, false));
+            changed.retain(|&id| !is_own(id, false));
+            deleted.retain(|&id| !is_own(id, true));
+            !(set.is_empty() && changed.is_empty() && deleted.is_empty())
+        });
+    }
+
+    fn hear(&mut self, news: Notification) {
+        let news = match news {
+            Notification::Progress { .. } => return,
+            Notification::Stopped(stop) => {
+                self.time = stop.time;
+                self.news.retain(|n| !matches!(n, News::Moved { .. }));
+                News::Moved {
+                    stop: Box::new(stop),
+                    superseded: false,
+                }
+            }
+            Notification::Breakpoints(all) => {
+                let now = all.into_iter().map(|b| (b.id, b)).collect();
+                let news = News::of_breakpoints(&self.breakpoints, &now);
+                self.breakpoints = now;
+                match news {
+                    Some(news) => news,
+                    None => return,
+                }
+            }
+            Notification::Bookmarks(all) => {
+                self.news.retain(|n| !matches!(n, News::Bookmarks(_)));
+                News::Bookmarks(all)
+            }
+            Notification::Closing => News::Closing,
+        };
+        self.news.push(news);
+    }
+
+    /// Goes on with the breakpoints saved with the trace, and saves them at each change; shares them with all clients that do.
     ///
     /// # Errors
     /// [`SessionError`].
@@ -142,6 +226,7 @@ impl Session {
         request: impl FnOnce(&mut Client) -> Result<BreakpointInfo, CallError>,
     ) -> Result<BreakpointInfo, SessionError> {
         let info = self.call(request)?;
+        self.own(|id, _| id == info.id);
         let mut kept = info.clone();
         if let (BreakpointPlace::Line { file, .. }, Some(here)) = (&mut kept.place, here)
             && file.is_empty()
@@ -158,6 +243,7 @@ impl Session {
     /// [`SessionError`].
     pub fn watch(&mut self, watch: &Watch, temporary: bool) -> Result<BreakpointInfo, SessionError> {
         let info = self.call(|c| c.watch(watch.clone(), temporary))?;
+        self.own(|id, _| id == info.id);
         self.breakpoints.insert(info.id, info.clone());
         Ok(info)
     }
@@ -203,6 +289,7 @@ impl Session {
     /// [`SessionError`].
     pub fn change(&mut self, id: Option<u32>, change: Change) -> Result<(), SessionError> {
         self.call(|c| c.change(id, change.clone()))?;
+        self.own(|own, _| id.is_none_or(|id| id == own));
         for kept in self.breakpoints.values_mut().filter(|b| id.is_none_or(|id| b.id == id)) {
             match &change {
                 Change::Condition(condition) => kept.condition.clone_from(condition),
@@ -220,6 +307,7 @@ impl Session {
     /// [`SessionError`].
     pub fn delete(&mut self, id: Option<u32>) -> Result<(), SessionError> {
         self.call(|c| c.delete(id))?;
+        self.own(|own, _| id.is_none_or(|id| id == own));
         match id {
             Some(id) => drop(self.breakpoints.remove(&id)),
             None => self.breakpoints.clear(),
@@ -241,7 +329,7 @@ impl Session {
     }
 
     fn put_back(&self, client: &mut Client) -> Result<(), CallError> {
-        let stop = client.open(&self.trace)?;
+        let stop = client.open_at(&self.trace, self.cursor.as_deref())?;
         let saved: Vec<u32> = match self.keeping {
             true => client.keep_breakpoints()?.iter().map(|b| b.id).collect(),
             false => Vec::new(),
@@ -273,7 +361,9 @@ impl Session {
         if !self.skip.is_empty() {
             client.skip(&self.skip)?;
         }
-        if stop.time != self.time {
+        // A shared cursor that stands elsewhere than at the start was brought back by another client.
+        let there = self.cursor.is_some() && stop.time > Time(1);
+        if stop.time != self.time && !there {
             client.go(Target::Time(self.time))?;
         }
         Ok(())

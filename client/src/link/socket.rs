@@ -1,8 +1,10 @@
 //! Frames on a stream socket.
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rdb_protocol::frame::{self, FrameError, PREFIX};
 use serde::{Serialize, de::DeserializeOwned};
 use std::io::{self, BufReader, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -51,6 +53,12 @@ impl Sender {
 }
 
 impl Receiver {
+    /// Whether a frame, or the end, is there or on its way.
+    pub(super) fn is_ready(&self) -> bool {
+        let mut fds = [PollFd::new(self.0.get_ref().as_fd(), PollFlags::POLLIN)];
+        !self.0.buffer().is_empty() || poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0)
+    }
+
     /// The next frame.
     pub(super) fn receive<T: DeserializeOwned>(&mut self) -> Result<T, LinkError> {
         let mut prefix = [0; PREFIX];

@@ -59,6 +59,8 @@ pub(super) fn run(mut prompt: Prompt, history: &Path, watch: impl FnOnce() -> Re
         names: RefCell::new(Names::default()),
     }));
     loop {
+        let news = prompt.borrow_mut().debugger().catch_up();
+        io::stdout().lock().write_all(news.as_bytes())?;
         let text = prompt.borrow().text();
         // The editor leaves raw mode before it hands the line over: a Ctrl-C in between is meant for the command, too.
         interrupter.busy();

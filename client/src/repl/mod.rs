@@ -24,7 +24,7 @@ use std::thread;
 /// [`Fault`].
 pub fn run(places: &Places, args: &ReplayArgs) -> Result<u8, Fault> {
     let trace = as_text(&crate::processes::choose(places.trace(&args.trace)?, args.pid)?)?;
-    let (session, here) = Session::open(Launcher::from_env(places.socket.clone()), trace, true)?;
+    let (session, here) = Session::open_at(Launcher::from_env(places.socket.clone()), trace, args.cursor.clone(), true)?;
     let interactive = io::stdin().is_terminal();
     let interrupter = session.interrupter();
     let mut prompt = Prompt::new(Debugger::new(session, here, Colour::of_stdout())?);

@@ -45,6 +45,7 @@ impl Prompt {
         };
         let outcome = self.debugger.execute(&command);
         self.last = Some(command);
+        out.write_all(outcome.news.as_bytes())?;
         out.write_all(outcome.text.as_bytes())?;
         out.flush()?;
         if let Some(refusal) = outcome.error.filter(|_| outcome.stop.is_none()) {

@@ -14,6 +14,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     frames: Option<Vec<JsonFrame<'a>>>,
     text: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    news: &'a str,
     error: Option<JsonError<'a>>,
 }
 
@@ -63,6 +65,7 @@ pub fn line(cmd: &str, outcome: &Outcome) -> serde_json::Result<String> {
         stop: outcome.stop.as_ref().map(stop),
         frames: outcome.frames.as_ref().map(|all| all.iter().map(frame).collect()),
         text: outcome.text.trim_end_matches('\n'),
+        news: &outcome.news,
         error: outcome.error.as_ref().map(|e| JsonError {
             code: e.code,
             text: &e.text,

@@ -143,7 +143,7 @@ impl Connection<'_> {
             })
         };
         Ok(match call {
-            Call::Open { trace } if trace.contains("bad") => {
+            Call::Open { trace, .. } if trace.contains("bad") => {
                 return Err(Failure {
                     code: FailureCode::Trace,
                     text: "the trace header is corrupt".into(),

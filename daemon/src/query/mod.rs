@@ -9,6 +9,7 @@ mod interval;
 mod raised;
 mod scout;
 mod shared;
+mod under_way;
 
 use crate::fault::Fault;
 use crate::interrupt::Interrupt;
@@ -16,7 +17,6 @@ use crate::known::{Busy, Known};
 use crate::progress::Task;
 use crate::tree::Tree;
 use calls::Calls;
-pub(crate) use raised::Raised;
 use rdb_protocol::Time;
 use rdb_protocol::client::{Query as Asked, QueryOf, SomeRows};
 use rdb_protocol::replay::{Breakpoint, Inline};
@@ -24,6 +24,7 @@ use rdb_protocol::rows::Rows;
 use shared::{Shared, Taken};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+pub(crate) use under_way::UnderWay;
 
 /// The one breakpoint of a query.
 const BREAKPOINT: u32 = 1;

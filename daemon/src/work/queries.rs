@@ -1,0 +1,61 @@
+//! How a query begins: what it asks is checked at the cursor, which it needs no more once it is under way.
+
+use super::{Work, retrying};
+use crate::breakpoints::Marks;
+use crate::fault::Fault;
+use crate::moves::FIRST;
+use crate::progress::Task;
+use crate::query::{Query, UnderWay};
+use rdb_protocol::BreakpointPlace;
+use rdb_protocol::client::{FailureCode, Query as Asked, QueryOf};
+
+/// No value is shown with more characters: a few of that size fit into an answer.
+const LONGEST: u32 = 1 << 20;
+
+impl Work<'_> {
+    /// Begins a query.
+    pub(crate) fn query(&mut self, asked: Asked, task: &mut Task<'_>) -> Result<UnderWay, Fault> {
+        // A query meets no breakpoints, but what makes its way to the cursor again finds those that lie there.
+        self.timeline.marks = self.board.marks();
+        let begun = self.begin(asked, task);
+        self.timeline.marks = Marks::default();
+        begun
+    }
+
+    fn begin(&mut self, mut asked: Asked, task: &mut Task<'_>) -> Result<UnderWay, Fault> {
+        let _busy = self.recording.known.command();
+        self.timeline.require_stop_points()?;
+        if asked.limits.size > LONGEST {
+            let text = format!("a query shows {LONGEST} characters of a value at most, not {}", asked.limits.size);
+            return Err(Fault::told(FailureCode::Invalid, text));
+        }
+        let from = asked.from.unwrap_or(FIRST).max(FIRST);
+        if let Some(to) = asked.to.filter(|&to| to < from) {
+            let text = format!("a query from time {from} to time {to} has nothing in between");
+            return Err(Fault::told(FailureCode::Invalid, text));
+        }
+        match &mut asked.of {
+            QueryOf::At {
+                place,
+                condition,
+                expressions,
+            } => {
+                *place = self.resolved(place.clone(), task)?.known;
+                let all = condition
+                    .iter()
+                    .map(|c| ("condition", c))
+                    .chain(expressions.iter().map(|e| ("expression", e)));
+                for (what, code) in all {
+                    retrying(self.timeline, task, |t, task| t.check_query(what, code, task))?;
+                }
+            }
+            QueryOf::Calls { name } => drop(self.resolved(BreakpointPlace::Calls { name: name.clone() }, task)?),
+            QueryOf::Raises { class } => {
+                let class = class.clone();
+                let raised = retrying(self.timeline, task, |t, task| t.raised_rows(class.as_deref(), &asked, task))?;
+                return Ok(UnderWay::Raised(raised));
+            }
+        }
+        Query::start(&self.timeline.tree, &self.recording.known, asked).map(UnderWay::Hits)
+    }
+}
