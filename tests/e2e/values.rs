@@ -210,3 +210,16 @@ fn source_is_shown_with_what_is_known_of_it() {
     assert!(error(&answers[17]).contains("nowhere.py"));
     assert!(said(&answers[18]).contains("is not breakable"), "{}", answers[18]);
 }
+
+/// What evaluated code gets from the kernel itself: numbers by chance.
+#[test]
+fn chance_can_be_evaluated() {
+    for python in travelling() {
+        let mut sandbox = Sandbox::new();
+        let command = [&python.path.display().to_string(), "-c", "import os\nx = 1\ny = 2"];
+        let recorded = sandbox.record("trace", &command);
+        sandbox.verify(&recorded.trace);
+        let answers = sandbox.batch(&recorded.trace, &["continue".into(), "print len(os.urandom(4))".into()]);
+        assert_eq!(said(&answers[1]), "4", "{}", answers[1]);
+    }
+}
