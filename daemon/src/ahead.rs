@@ -49,12 +49,24 @@ impl Timeline {
         let mut values = Values::of(&mut process, &self.marks, task.interrupt)?;
         let mut slicer = Slicer::new(self.pace);
         let lookout = Lookout { hits: Hits::Stop, follow };
+        let candidates = self.candidates(follow);
         loop {
             let (main_done, last) = self.ends();
             let goal = main_done.filter(|&m| m > from).or(last);
             let at = process.position().time;
             if goal.is_some_and(|g| process.stands_at(g)) {
                 return Ok(self.main_done_after(from));
+            }
+            let next = candidates.as_ref().map_or(at, |c| c.first_after(at));
+            if goal.is_some_and(|g| next >= g) {
+                return Ok(self.main_done_after(from));
+            }
+            if next > at {
+                if self.tree().start_for(next) > at {
+                    process = self.tree().copy_for(next)?;
+                }
+                self.run_to(&mut process, next, task)?;
+                continue;
             }
             let stopped = self.slice(&mut process, &mut slicer, goal, lookout, task)?;
             let time = stopped.position.time;

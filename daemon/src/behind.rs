@@ -89,12 +89,33 @@ impl Timeline {
             time: cursor,
             inclusive: false,
         };
-        let mut near = self.pace.times / NEAR;
+        let candidates = self.candidates(follow);
+        let (mut near, mut first) = (self.pace.times / NEAR, true);
         while edge.time > FIRST || edge.inclusive {
+            let mut floor = FIRST;
+            if let Some(known) = &candidates {
+                let Some((begin, end)) = known.last_before(edge.time) else { break };
+                if end < edge.time {
+                    edge = Edge {
+                        time: end,
+                        inclusive: true,
+                    };
+                }
+                floor = begin.max(FIRST);
+            }
             let mut process = match edge.inclusive {
                 true => self.tree().copy_for(edge.time)?,
                 false => self.tree().copy_before(edge.time)?,
             };
+            if let Some(known) = &candidates {
+                // The first such stretch alone; where that was not enough, as many as there are behind the checkpoint.
+                let from = process.position().time;
+                let begin = if first { floor } else { known.first_after(from).min(floor) };
+                first = false;
+                if begin > from && begin < edge.time {
+                    self.run_to(&mut process, begin, task)?;
+                }
+            }
             if follow.is_some() && !edge.inclusive && edge.time.0 - process.position().time.0 > near.saturating_mul(2) {
                 self.run_to(&mut process, Time(edge.time.0 - near), task)?;
                 near = near.saturating_mul(WIDER);

@@ -1,6 +1,7 @@
 //! A recording that is arithmetic, and replay processes that are threads: what the tests travel in.
 
 mod process;
+mod stretch;
 
 use crate::fault::Fault;
 use crate::host::{Body, Host};
@@ -252,6 +253,7 @@ impl Host for FakeHost {
                 follow: None,
                 last_own: None,
                 begun: false,
+                noted: None,
             },
             theirs,
         );

@@ -2,6 +2,7 @@
 
 use crate::costs::Costs;
 use crate::fault::Fault;
+use crate::index::Index;
 use crate::progress::Task;
 use crate::survey_file::Found;
 use rdb_protocol::client::{Failure, FailureCode};
@@ -49,6 +50,7 @@ pub(crate) struct Facts {
 #[derive(Debug)]
 pub(crate) struct Known {
     facts: Mutex<Facts>,
+    index: Mutex<Index>,
     changed: Condvar,
     /// Events in the recording.
     events: u64,
@@ -69,11 +71,13 @@ impl Known {
             waiting: 0,
             closing: false,
         };
+        let index = found.as_ref().map_or_else(Index::default, |f| f.index.clone());
         if let Some(found) = found {
             facts.complete(found);
         }
         Known {
             facts: Mutex::new(facts),
+            index: Mutex::new(index),
             changed: Condvar::new(),
             events,
         }
@@ -82,6 +86,11 @@ impl Known {
     /// A look at the facts.
     pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was passed where.
+    pub(crate) fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Cost of getting to `time`.

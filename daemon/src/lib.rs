@@ -2,7 +2,7 @@
 //!
 //! Arrows run one way: [`main`] -> server -> connection -> session -> work (one command) -> timeline -> replay process. What sessions on
 //! one trace share is a recording. Beside them, and pure:
-//! placement (where checkpoints go), costs (what a stretch of replay takes), slice (how far to run at once).
+//! placement (where checkpoints go), costs (what a stretch of replay takes), slice (how far to run at once), index (where nothing is found).
 //!
 //! Not here: the replay itself (the agent's), the trace format, anything a user sees.
 
@@ -22,6 +22,7 @@ mod detach;
 mod facts;
 mod fault;
 mod host;
+mod index;
 mod inspect;
 mod interrupt;
 mod known;

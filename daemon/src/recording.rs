@@ -9,6 +9,7 @@ use crate::costs::Costs;
 use crate::facts::TraceFacts;
 use crate::fault::Fault;
 use crate::host::Host;
+use crate::index::Index;
 use crate::known::{Known, Progress};
 use crate::placement::{Limits, Placement};
 use crate::references::References;
@@ -146,6 +147,7 @@ impl Recording {
             interpreter,
             sources: Vec::new(),
             costs: Costs::default(),
+            index: Index::default(),
         };
         if self.known.complete(found.clone()) {
             let _ = survey_file::save(&self.facts.path, self.facts.key, &found);

@@ -10,6 +10,7 @@ use rdb_protocol::replay::{
     Answer, Breakpoint, Evaluated, Follow, Inline, Interpreter, Object, Observed, Order, Raises, Run, Stopped, Watched,
 };
 use rdb_protocol::rows::Rows;
+use rdb_protocol::stretch::Stretch;
 use rdb_protocol::{EventIndex, Frame, FrameNumber, Position, SourceFile, Thread, Time, Variable};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -319,6 +320,14 @@ impl Process {
         match self.ask_paused(&Order::TakeRaises)? {
             Answer::Raises(raises) => Ok(raises),
             other => Err(unexpected("TakeRaises", &other)),
+        }
+    }
+
+    /// What it has passed since the last question, from the first on.
+    pub(crate) fn take_stretch(&mut self) -> Result<Stretch, Fault> {
+        match self.ask_paused(&Order::Stretch)? {
+            Answer::Stretch(stretch) => Ok(stretch),
+            other => Err(unexpected("Stretch", &other)),
         }
     }
 

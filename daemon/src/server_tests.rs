@@ -381,6 +381,7 @@ fn a_query_under_way_holds_up_nobody_at_its_cursor() {
     // What functions there are is known: to find that out takes as long as the query.
     let facts = TraceFacts::read(daemon.dir.path()).unwrap();
     let found = Found {
+        index: crate::index::Index::default(),
         last: Time(LAST),
         main_done: None,
         interpreter: Interpreter::Unknown,

@@ -6,11 +6,13 @@ use crate::facts::TraceFacts;
 use crate::fault::Fault;
 use crate::interrupt::Interrupt;
 use crate::known::{Known, Progress};
+use crate::moves::FIRST;
 use crate::replay::Process;
 use crate::slice::{Pace, Slicer};
 use crate::survey_file::{Found, save};
 use crate::timeline::check_progress;
 use crate::tree::Tree;
+use rdb_protocol::Position;
 use rdb_protocol::replay::{Hits, Run, RunEnd};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -92,11 +94,17 @@ impl Pass {
 
     /// From the last checkpoint to the end.
     fn pass(&self) -> Result<(), Fault> {
-        let frontier = match self.known.facts() {
-            facts if facts.survey == Progress::Complete => crate::moves::FIRST,
-            facts => facts.costs.frontier().max(crate::moves::FIRST),
+        let complete = self.known.facts().survey == Progress::Complete;
+        let frontier = match complete {
+            true => FIRST,
+            // Commands may have run farther than what is noted of stretches.
+            false => self.known.facts().costs.frontier().min(self.known.index().end()).max(FIRST),
         };
         let mut runner = self.tree().copy_for(frontier)?;
+        if !complete {
+            let told = runner.take_stretch()?;
+            self.known.index().begin(runner.position().time, told);
+        }
         let mut slicer = Slicer::new(self.pace);
         while self.known.turn() {
             if self.slice(&mut runner, &mut slicer)? {
@@ -124,6 +132,7 @@ impl Pass {
         slicer.learn(took);
         self.known.extend(&before, &stopped.position, took);
         self.known.note(&stopped);
+        self.note_stretch(runner, stopped.end)?;
         if stopped.end == RunEnd::Goal {
             let cost = self.known.cost(stopped.position.time);
             self.tree().offer(runner, cost)?;
@@ -131,8 +140,19 @@ impl Pass {
         Ok(stopped.end == RunEnd::End)
     }
 
+    /// Stretches end at stop points, where stacks are known, and at the end.
+    fn note_stretch(&self, runner: &mut Process, end: RunEnd) -> Result<(), Fault> {
+        let Position { time, location, .. } = runner.position().clone();
+        if self.known.facts().survey != Progress::Complete && (location.is_some() || end == RunEnd::End) {
+            let told = runner.take_stretch()?;
+            self.known.index().add(time, told);
+        }
+        Ok(())
+    }
+
     fn finish(&self, runner: &mut Process) -> Result<(), Fault> {
         let (sources, interpreter) = (runner.sources()?, runner.interpreter()?);
+        let index = self.known.index().clone();
         let found = {
             let facts = self.known.facts();
             Found {
@@ -141,6 +161,7 @@ impl Pass {
                 interpreter,
                 sources,
                 costs: facts.costs.clone(),
+                index,
             }
         };
         if self.known.complete(found.clone()) {

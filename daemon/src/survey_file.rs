@@ -4,6 +4,7 @@
 
 use crate::costs::Costs;
 use crate::facts::Key;
+use crate::index::Index;
 use rdb_protocol::replay::Interpreter;
 use rdb_protocol::{SourceFile, Time};
 use rdb_trace::checksum::checksum;
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 /// Magic and, as its last byte, the version.
-const MAGIC: [u8; 8] = *b"RDBSURV\x01";
+const MAGIC: [u8; 8] = *b"RDBSURV\x02";
 /// Bytes before the value.
 const HEAD: usize = 12;
 /// Name of the file.
@@ -33,6 +34,8 @@ pub(crate) struct Found {
     pub sources: Vec<SourceFile>,
     /// What replay takes.
     pub costs: Costs,
+    /// What was passed where.
+    pub index: Index,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -107,6 +110,7 @@ mod tests {
             },
             sources,
             costs,
+            index: Index::default(),
         }
     }
 

@@ -6,6 +6,7 @@
 use crate::breakpoints::{Marks, UNTIL};
 use crate::conditions::{Verdict, judge};
 use crate::fault::{CheckpointId, Fault};
+use crate::index::Candidates;
 use crate::known::Known;
 use crate::moves::FIRST;
 use crate::progress::Task;
@@ -302,6 +303,12 @@ impl Timeline {
             }
         }
         Ok(stopped)
+    }
+
+    /// Where a search for the breakpoints and for this activation has to look; `None`: everywhere. What is watched may change anywhere.
+    pub(crate) fn candidates(&self, follow: Option<Follow>) -> Option<Candidates> {
+        let watching = self.marks.watching().next().is_some();
+        (!watching).then(|| self.known.index().candidates(&self.marks.orders(), follow))
     }
 
     /// Runs a process that can get there to stop point `goal`.

@@ -3,6 +3,8 @@
 //! * [`client`]: `rdbctl` to `rdbd`: [`client::Request`], [`client::Response`], [`client::Notification`].
 //! * [`replay`]: `rdbd` to one replay process: [`replay::Order`], [`replay::Answer`].
 //! * [`rows`]: what a query gives, over both.
+//! * [`stretch`]: what a part of a run came through.
+//! * [`paths`]: how file names are meant.
 //! * [`frame`]: how either is put on a stream socket.
 //!
 //! Not here: sockets, threads, the trace format. The crate is `no_std` because the agent, which has no
@@ -14,9 +16,11 @@ extern crate alloc;
 pub mod client;
 pub mod common;
 pub mod frame;
+pub mod paths;
 mod query;
 pub mod replay;
 pub mod rows;
+pub mod stretch;
 mod told;
 
 pub use common::*;

@@ -10,6 +10,7 @@ use crate::common::{
     Activation, BreakpointPlace, EventIndex, Frame, FrameNumber, Limits, Position, Scope, SourceFile, Thread, Time, Variable,
 };
 use crate::rows::Rows;
+use crate::stretch::Stretch;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -96,6 +97,8 @@ pub enum Order {
     TakeRows,
     /// Only in a throw-away copy: evaluate what [`Order::Inline`] has named, here. Answer: [`Answer::Rows`].
     Row,
+    /// What was passed since the last such order; from the first on that is noted. Answer: [`Answer::Stretch`].
+    Stretch,
 }
 
 /// What is evaluated where breakpoints are hit.
@@ -374,6 +377,8 @@ pub enum Answer {
     Raises(Raises),
     /// What was evaluated.
     Rows(Rows),
+    /// What was passed.
+    Stretch(Stretch),
     /// The order could not be carried out; one line.
     Failed {
         /// What is wrong and what to do.

@@ -22,6 +22,7 @@ use core::ptr::NonNull;
 use cpython::{Dispatch, Followed, Located, Places, Reason, Stops, Ticks, Trap, Unsupported, ticks};
 use rdb_protocol::replay::{Boundaries, Breakpoint, Follow, Hits, Interpreter, Object, Raises, Watched};
 use rdb_protocol::rows::Rows;
+use rdb_protocol::stretch::Stretch;
 use rdb_protocol::{BreakpointPlace, Frame, Location, SourceFile, Time};
 
 /// General registers of the interrupted program, in encoding order: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 .. r15.
@@ -229,6 +230,11 @@ impl Host {
             last: seen.last.map(|t| Time(self.before + t)),
             lost: seen.lost,
         })
+    }
+
+    /// What was passed since the last call, from the first on; the threads alive are given with their fs bases.
+    pub fn take_stretch(&mut self, threads: &[(u32, u64)]) -> Stretch {
+        self.stops().map_or_else(Stretch::default, |s| s.take_stretch(threads))
     }
 
     /// Whether the stop point stood at is the followed activation's own.

@@ -300,6 +300,10 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                 Some(answer) => answer,
                 None => return,
             },
+            Order::Stretch => {
+                let threads: Vec<(u32, u64)> = alive(agent).map(|n| (n as u32, agent.threads[n].fs)).collect();
+                Answer::Stretch(agent.host.take_stretch(&threads))
+            }
             Order::TakeRaises => Answer::Raises(agent.host.take_raises()),
             Order::IsThere => match probe::ask(agent, probe::Question::IsThere) {
                 Some(answer) => answer,
@@ -326,8 +330,11 @@ fn fs_base_of(agent: &Agent, number: u32) -> Result<u64, String> {
         .ok_or_else(|| format!("there is no thread {number} at this time"))
 }
 
+fn alive(agent: &Agent) -> impl Iterator<Item = usize> {
+    (0..agent.threads.len()).filter(|&n| agent.threads[n].live && !agent.threads[n].vfork)
+}
+
 fn threads(agent: &Agent) -> Vec<Thread> {
-    let alive = (0..agent.threads.len()).filter(|&n| agent.threads[n].live && !agent.threads[n].vfork);
     let describe = |n: usize| {
         let frames = match n == agent.current {
             true => agent.host.frames(1),
@@ -339,7 +346,7 @@ fn threads(agent: &Agent) -> Vec<Thread> {
             current: n == agent.current,
         }
     };
-    alive.map(describe).collect()
+    alive(agent).map(describe).collect()
 }
 
 fn refuse(reason: &str) -> Answer {

@@ -1,5 +1,6 @@
 //! A replay process that is a thread.
 
+use super::stretch::stretch;
 use super::{FakeHost, activation};
 use crate::link::{Link, LinkError};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
@@ -25,6 +26,8 @@ pub(super) struct State {
     pub(super) follow: Option<Follow>,
     pub(super) last_own: Option<Time>,
     pub(super) begun: bool,
+    /// From here on what is passed is noted.
+    pub(super) noted: Option<u64>,
 }
 
 /// A thread that answers.
@@ -119,6 +122,11 @@ impl FakeProcess {
                 reason: "there is no memory here".into(),
             },
             Order::NoteRaises { .. } => Answer::Done,
+            Order::Stretch => {
+                let s = &mut self.state;
+                let from = s.noted.replace(s.time);
+                Answer::Stretch(stretch(&self.host.world, from, s.time, s.standing))
+            }
             Order::TakeRaises => Answer::Raises(Raises::default()),
             Order::Inline(_) => Answer::Done,
             Order::TakeRows | Order::Row => Answer::Rows(rdb_protocol::rows::Rows::default()),

@@ -2,6 +2,7 @@
 
 use super::code::{Asks, Code, Mark};
 use alloc::vec::Vec;
+use rdb_protocol::paths::is_suffix;
 use rdb_protocol::replay::Breakpoint;
 use rdb_protocol::{BreakpointPlace, Time};
 
@@ -89,27 +90,4 @@ pub(super) fn at_time(breakpoints: &[Breakpoint], time: u64) -> impl Iterator<It
         _ => false,
     };
     breakpoints.iter().filter(is_hit).map(|b| b.id)
-}
-
-/// True where `path` ends in the components of `suffix`, regardless of case.
-fn is_suffix(suffix: &str, path: &str) -> bool {
-    let components = |s: &str| {
-        s.split('/')
-            .filter(|c| !c.is_empty() && *c != ".")
-            .map(str::to_lowercase)
-            .collect::<Vec<_>>()
-    };
-    let (suffix, path) = (components(suffix), components(path));
-    !suffix.is_empty() && path.ends_with(&suffix)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_suffix;
-
-    #[test]
-    fn suffixes_are_whole_components() {
-        assert!(is_suffix("b.py", "/a/b.py") && is_suffix("A/B.py", "/x/a/b.py") && is_suffix("./b.py", "b.py"));
-        assert!(!is_suffix("b.py", "/a/ab.py") && !is_suffix("", "/a/b.py") && !is_suffix("/x/a/b.py", "a/b.py"));
-    }
 }

@@ -6,6 +6,7 @@ use super::objects::{bytes, text};
 use super::rules::{self, Unit};
 use crate::memory::get;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use rdb_protocol::replay::Passing;
 
@@ -27,6 +28,8 @@ pub(super) struct Code {
     pub(super) followed: Option<Passing>,
     /// Its own stop points are noted, for the exceptions it raises.
     pub(super) tracked: bool,
+    /// Units not dispatched yet in this stretch of the run ([`super::stretch`]); empty where that is not wanted.
+    pub(super) fresh: Vec<bool>,
 }
 
 /// The instructions of a code object, and their tables.
@@ -85,7 +88,13 @@ impl Code {
             marks: Vec::new(),
             followed: None,
             tracked: false,
+            fresh: Vec::new(),
         }
+    }
+
+    /// No unit was dispatched yet.
+    pub(super) fn freshen(&mut self) {
+        self.fresh = vec![true; self.units.len()];
     }
 
     /// The unit at `instruction`.

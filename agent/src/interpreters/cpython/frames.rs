@@ -55,8 +55,30 @@ impl Stops {
         found
     }
 
+    /// The activations of a stack, from the outermost on.
+    pub(super) fn activations(&self, innermost: u64) -> Vec<Activation> {
+        let layout = self.located.layout;
+        let is_frame = |&frame: &u64| frame != 0;
+        let outward = core::iter::successors(Some(innermost).filter(is_frame), |&frame| {
+            Some(get(frame + layout.frame_previous)).filter(is_frame)
+        });
+        let mut found: Vec<Activation> = outward
+            .take(MOST)
+            .map(|frame| Activation {
+                frame,
+                code: get::<u64>(frame + layout.frame_code) & !3,
+            })
+            .filter(|a| {
+                let stood = self.stop.is_some_and(|stop| stop.frame == a.frame);
+                self.codes.get(&a.code).is_some_and(|code| stood || self.executes(a.frame, code))
+            })
+            .collect();
+        found.reverse();
+        found
+    }
+
     /// The innermost frame of a `PyThreadState`; 0 without one.
-    fn innermost(&self, thread: u64) -> u64 {
+    pub(super) fn innermost(&self, thread: u64) -> u64 {
         let layout = self.located.layout;
         let holder = layout.thread_cframe.map_or(thread, |offset| get(thread + offset));
         if holder == 0 { 0 } else { get(holder + layout.thread_frame) }

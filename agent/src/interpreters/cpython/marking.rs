@@ -48,6 +48,9 @@ impl Stops {
         if let Some(inline) = &mut self.inline {
             inline.forget(address);
         }
+        if let Some(passages) = &mut self.passages {
+            passages.forget(address);
+        }
         if let Some(code) = self.codes.remove(&address) {
             for unit in 0..code.units.len() {
                 self.stubs.set_mark(code.body.start + 2 * unit as u64, Mark::Unknown);
@@ -65,6 +68,9 @@ pub(super) fn mark_of(code: &Code, unit: usize) -> Mark {
         return Mark::Ask;
     }
     if code.tracked && (leaves || unit == code.entry || code.units[unit].starts_line()) {
+        return Mark::Ask;
+    }
+    if (leaves || code.units[unit].starts_line()) && code.fresh.get(unit) == Some(&true) {
         return Mark::Ask;
     }
     if unwinds || code.marks.iter().any(|m| m.0 == unit) {

@@ -49,6 +49,7 @@ mod result;
 mod rules;
 mod sources;
 mod stops;
+mod stretch;
 mod stubs;
 pub mod ticks;
 mod traps;

@@ -217,7 +217,7 @@ impl Stops {
     }
 
     /// Whether a frame has begun to execute its code: the interpreter has some of its own that never do.
-    fn executes(&self, frame: u64, code: &Code) -> bool {
+    pub(super) fn executes(&self, frame: u64, code: &Code) -> bool {
         const OWNED_BY_GENERATOR: u8 = 1;
         let layout = self.located.layout;
         let unit = code.unit(get(frame + layout.frame_instruction));

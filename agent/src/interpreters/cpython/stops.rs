@@ -17,6 +17,7 @@ use super::locate::Located;
 use super::objects::{TP_DEALLOC, type_of};
 use super::raises::Noted;
 use super::sources::Sources;
+use super::stretch::Passages;
 use super::stubs::{DEALLOC, Mark, Stubs};
 use super::ticks::{Ticks, words};
 use super::traps::Traps;
@@ -93,6 +94,8 @@ pub struct Stops {
     /// They have more words than the stubs can compare.
     pub(super) slowly: bool,
     pub(super) noted: Option<Noted>,
+    /// What the run comes through is noted.
+    pub(super) passages: Option<Passages>,
     /// What is evaluated while the program runs.
     pub(super) inline: Option<Box<Inline>>,
     /// It is being evaluated.
@@ -163,6 +166,7 @@ impl Stops {
             watched: Vec::new(),
             slowly: false,
             noted: None,
+            passages: None,
             inline: None,
             evaluating: false,
             stops_at_own: false,
@@ -348,6 +352,7 @@ impl Stops {
         };
         self.note_entry(frame, code, instruction);
         self.note_new_frame(frame, code, instruction);
+        self.note_dispatch(op, code, instruction);
         let mut first_alone = None;
         let events = self.events(op, frame, code, instruction);
         for event in events.into_iter().flatten() {
@@ -375,6 +380,7 @@ impl Stops {
         let switched_from = (self.running != self.stood).then(|| core::mem::replace(&mut self.stood, self.running));
         let stop = Stop { switched_from, ..stop };
         let breakpoints = self.hits(&stop);
+        self.note_left(&stop);
         let own = self.note_own(&stop, self.time(), !goal);
         self.note_passed(&stop, self.time());
         if reached {
@@ -397,6 +403,7 @@ impl Stops {
     /// Another thread runs from now on.
     pub fn run_thread(&mut self, thread: u32) {
         self.running = thread;
+        self.note_thread(thread);
         self.rearm(self.time());
     }
 
@@ -424,6 +431,9 @@ impl Stops {
         code.marks = breakpoints::marks(&self.breakpoints, &code);
         code.followed = self.follows(address);
         code.tracked = self.tracks(address);
+        if self.passages.is_some() {
+            code.freshen();
+        }
         let inside = code.unit(instruction).is_some();
         self.begin_with(&code);
         self.seen.note(&self.located, &code);

@@ -58,6 +58,8 @@ pub(super) struct Data {
     resume_at: u64,
     context: u64,
     spill: u64,
+    /// The frame whose leaving is waited for ([`super::stretch`]), or 0.
+    watermark: u64,
     pub(super) registers: Registers,
     /// The host's Rust code, unlike the agent image's, uses vector registers.
     vectors: Vectors,
@@ -202,6 +204,11 @@ impl Stubs {
         }
     }
 
+    /// Leaving this frame, if any, is not for the fast path.
+    pub(super) fn set_watermark(&mut self, frame: u64) {
+        self.data().watermark = frame;
+    }
+
     /// The address of the slow path, for who has left the fast one.
     pub(super) fn slow_path(&self) -> u64 {
         self.slow
@@ -258,6 +265,13 @@ impl Stubs {
             self.code.byte(0x24);
         }
         self.code.byte(self.frame_instruction);
+    }
+
+    /// `cmp [watermark], FRAME`
+    fn compare_watermark(&mut self) {
+        let frame = self.frame;
+        self.code.bytes(&[0x48 | frame >> 3 << 2, 0x39, 5 | (frame & 7) << 3]);
+        self.code.relative(offset(core::mem::offset_of!(Data, watermark)), 0);
     }
 
     /// To the slow path, as `what`.
@@ -347,15 +361,20 @@ impl Stubs {
         self.code.land(not_backward);
 
         self.compare_mark(0, Mark::Leave);
-        self.code.jump_if(EQUAL, one);
+        let not_leave = self.code.skip_if(NOT_EQUAL);
+        self.compare_watermark();
+        self.code.jump_if(NOT_EQUAL, one);
+        let left = self.code.skip_always();
+        self.code.land(not_leave);
         self.compare_mark(0, Mark::LineAndLeave);
         let ask = self.code.skip_if(NOT_EQUAL);
+        self.compare_watermark();
+        let left_too = self.code.skip_if(EQUAL);
         self.compare_previous();
         self.code.jump_if(EQUAL, one);
         let two = self.code.at();
         self.emit_count(2, go, op);
-        self.code.land(ask);
-        self.code.land(unknown);
+        [ask, unknown, left, left_too].into_iter().for_each(|from| self.code.land(from));
         let slow = self.code.at();
         self.go_slow(op.into());
 
