@@ -91,6 +91,7 @@ impl Timeline {
         };
         let candidates = self.candidates(follow);
         let (mut near, mut first) = (self.pace.times / NEAR, true);
+        let mut spare = None;
         while edge.time > FIRST || edge.inclusive {
             let mut floor = FIRST;
             if let Some(known) = &candidates {
@@ -112,9 +113,10 @@ impl Timeline {
                 let from = process.position().time;
                 let begin = if first { floor } else { known.first_after(from).min(floor) };
                 first = false;
-                if begin > from && begin < edge.time {
-                    self.run_to(&mut process, begin, task)?;
-                }
+                spare = match begin > from && begin < edge.time {
+                    true => self.run_up(&mut process, begin, task)?,
+                    false => None,
+                };
             }
             if follow.is_some() && !edge.inclusive && edge.time.0 - process.position().time.0 > near.saturating_mul(2) {
                 self.run_to(&mut process, Time(edge.time.0 - near), task)?;
@@ -129,13 +131,13 @@ impl Timeline {
             while let Some((time, mut verdict)) = seen.hits.pop().filter(|h| seen.own.is_none_or(|own| h.0 >= own)) {
                 let stopping = self.meet(&mut verdict);
                 if !stopping.is_empty() {
-                    self.land(time, task)?;
+                    self.land_from(spare, time, task)?;
                     self.met(&stopping, verdict);
                     return Ok(Behind::Breakpoint);
                 }
             }
             if let Some(own) = seen.own {
-                self.land(own, task)?;
+                self.land_from(spare, own, task)?;
                 return Ok(Behind::Own);
             }
             if seen.begun {
@@ -152,6 +154,28 @@ impl Timeline {
             };
         }
         Ok(Behind::Nothing)
+    }
+
+    /// Runs to where a stretch begins; a copy that waits there, where that was a long way: what is found is near.
+    fn run_up(&mut self, process: &mut Process, begin: Time, task: &mut Task<'_>) -> Result<Option<Process>, Fault> {
+        let far = self.between(process.position().time, begin) > self.pace.copy;
+        self.run_to(process, begin, task)?;
+        if !far {
+            return Ok(None);
+        }
+        match process.fork() {
+            Ok(copy) => Ok(Some(copy)),
+            Err(Fault::Refused(_)) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// To a stop point found, from the process that waits before it.
+    fn land_from(&mut self, spare: Option<Process>, time: Time, task: &mut Task<'_>) -> Result<(), Fault> {
+        if let Some(spare) = spare.filter(|s| s.serves(time)) {
+            self.active = Some(spare);
+        }
+        self.land(time, task)
     }
 
     /// Values can be had at stop points alone: the stretch begins at one, before the edge.

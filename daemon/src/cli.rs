@@ -4,6 +4,7 @@ use crate::detach::{Side, detach};
 use crate::host::Host;
 use crate::lock::{Office, acquire};
 use crate::reaper::Reaper;
+use crate::recording::Numbers;
 use crate::room;
 use crate::server::Server;
 use crate::spawn::AgentHost;
@@ -32,6 +33,21 @@ struct Args {
     /// Exit after so many seconds without a client
     #[arg(long, value_name = "N", default_value_t = 300)]
     idle_seconds: u64,
+    /// Memory for the checkpoints of a trace, in MiB, beyond what they share; fewer make moves slower
+    #[arg(long, value_name = "N", env = "RDBD_MEMORY", default_value_t = 300)]
+    memory: u64,
+    /// Have the survey tell what it comes through every N stop points, however long that takes
+    #[arg(long, value_name = "N", env = "RDBD_STRETCH", hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    stretch: Option<u64>,
+}
+
+impl Args {
+    fn numbers(&self) -> Numbers {
+        let mut numbers = Numbers::default();
+        numbers.limits.memory_kib = self.memory.saturating_mul(1024);
+        numbers.pace.stretch = self.stretch;
+        numbers
+    }
 }
 
 /// The command line as clap knows it, for the manual page.
@@ -54,6 +70,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
+    let numbers = args.numbers();
     let socket = args
         .socket
         .map(std::path::absolute)
@@ -73,7 +90,7 @@ fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         let reaper = Arc::clone(&reaper);
         move |trace: &Path| Ok(Arc::new(AgentHost::new(trace, Arc::clone(&reaper))?) as Arc<dyn Host>)
     };
-    let server = Server::new(listener, Arc::new(hosts), Duration::from_secs(args.idle_seconds))?;
+    let server = Server::new(listener, Arc::new(hosts), numbers, Duration::from_secs(args.idle_seconds))?;
     if args.foreground {
         eprintln!("rdbd: serving {}", socket.display());
     }

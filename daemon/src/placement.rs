@@ -20,7 +20,7 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            count: 31,
+            count: 256,
             memory_kib: 300 * 1024,
             spacing: 10_000_000,
             near: 6_000_000,
@@ -184,12 +184,12 @@ mod tests {
         let placement = Placement::new(Limits::default());
         for total in [50 * MS, 400 * MS, 1200 * MS, 9000 * MS, 600_000 * MS] {
             let (spots, forks) = survey(&placement, total, 5 * MS);
-            assert!(spots.len() <= 31);
+            assert!(spots.len() <= placement.maximum());
             let mut costs: Vec<u64> = spots.iter().map(|s| s.cost).collect();
             costs.push(total);
             let widest = costs.windows(2).map(|w| w[1].saturating_sub(w[0])).max().unwrap();
             assert!(widest <= (total / 8).max(25 * MS), "widest gap {widest} of {total}");
-            assert!(forks < 200, "{forks} forks");
+            assert!(forks < 6 * placement.maximum(), "{forks} forks");
         }
     }
 
@@ -269,7 +269,10 @@ mod tests {
 
     #[test]
     fn window_doubles_while_the_end_is_unknown() {
-        let placement = Placement::new(Limits::default());
+        let placement = Placement::new(Limits {
+            count: 31,
+            ..Limits::default()
+        });
         let mut last = 0;
         for total in (1..400).map(|i| i * 50 * MS) {
             let window = placement.window(total, false);

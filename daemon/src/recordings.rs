@@ -14,14 +14,16 @@ pub(crate) type Hosts = dyn Fn(&Path) -> Result<Arc<dyn Host>, Fault> + Send + S
 /// All of them, by the directory. A recording ends with its last session.
 pub(crate) struct Recordings {
     hosts: Arc<Hosts>,
+    numbers: Numbers,
     open: Mutex<HashMap<PathBuf, Weak<Recording>>>,
 }
 
 impl Recordings {
-    /// None yet.
-    pub(crate) fn new(hosts: Arc<Hosts>) -> Recordings {
+    /// None yet; they will go by these numbers.
+    pub(crate) fn new(hosts: Arc<Hosts>, numbers: Numbers) -> Recordings {
         Recordings {
             hosts,
+            numbers,
             open: Mutex::default(),
         }
     }
@@ -39,7 +41,7 @@ impl Recordings {
             return Ok(recording);
         }
         let host = (self.hosts)(&facts.path)?;
-        let recording = Arc::new(Recording::new(facts, host, Numbers::default()));
+        let recording = Arc::new(Recording::new(facts, host, self.numbers));
         open.insert(path, Arc::downgrade(&recording));
         Ok(recording)
     }

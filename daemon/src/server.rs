@@ -1,6 +1,7 @@
 //! Accepts clients, one thread each; ends when idle, or when told by a signal.
 
 use crate::connection;
+use crate::recording::Numbers;
 use crate::recordings::{Hosts, Recordings};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -38,7 +39,7 @@ struct Clients {
 
 impl Server {
     /// Serves this socket until nobody was there for `idle`. Takes SIGTERM and SIGINT.
-    pub(crate) fn new(listener: UnixListener, hosts: Arc<Hosts>, idle: Duration) -> io::Result<Server> {
+    pub(crate) fn new(listener: UnixListener, hosts: Arc<Hosts>, numbers: Numbers, idle: Duration) -> io::Result<Server> {
         listener.set_nonblocking(true)?;
         let (bell, ear) = UnixStream::pair()?;
         bell.set_nonblocking(true)?;
@@ -56,7 +57,7 @@ impl Server {
         });
         Ok(Server {
             listener,
-            recordings: Arc::new(Recordings::new(hosts)),
+            recordings: Arc::new(Recordings::new(hosts, numbers)),
             idle,
             clients,
             ear,

@@ -40,7 +40,13 @@ fn daemon(world: World, idle: Duration) -> Daemon {
         let host = host.clone();
         move |_: &Path| Ok(host.clone() as Arc<dyn Host>)
     };
-    let server = Server::new(UnixListener::bind(&socket).unwrap(), Arc::new(hosts), idle).unwrap();
+    let server = Server::new(
+        UnixListener::bind(&socket).unwrap(),
+        Arc::new(hosts),
+        crate::recording::Numbers::default(),
+        idle,
+    )
+    .unwrap();
     let thread = std::thread::spawn(move || server.run(|| ()).unwrap());
     Daemon { dir, socket, host, thread }
 }

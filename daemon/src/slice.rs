@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// What a slice should take: short enough to notice an interrupt, long enough that the round trip does not count.
 const GOAL: Duration = Duration::from_millis(20);
+/// And one of the survey: it is what a search looks through at once, where the index says that something may be.
+const STRETCH: Duration = Duration::from_millis(5);
 
 /// The numbers a run goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub(crate) struct Pace {
     pub times: u64,
     /// Events in the first slice.
     pub events: u64,
+    /// Stop points in each slice of the survey, whatever that takes; for tests.
+    pub stretch: Option<u64>,
 }
 
 impl Default for Pace {
@@ -26,6 +30,7 @@ impl Default for Pace {
             copy: 1_500_000,
             times: 20_000,
             events: 2_000,
+            stretch: None,
         }
     }
 }
@@ -35,6 +40,8 @@ impl Default for Pace {
 pub(crate) struct Slicer {
     times: u64,
     events: u64,
+    goal: Duration,
+    fixed: bool,
 }
 
 impl Slicer {
@@ -43,6 +50,18 @@ impl Slicer {
         Slicer {
             times: pace.times,
             events: pace.events,
+            goal: GOAL,
+            fixed: false,
+        }
+    }
+
+    /// For the survey.
+    pub(crate) fn of_stretches(pace: Pace) -> Slicer {
+        Slicer {
+            times: pace.stretch.unwrap_or(pace.times),
+            goal: STRETCH,
+            fixed: pace.stretch.is_some(),
+            ..Slicer::new(pace)
         }
     }
 
@@ -57,10 +76,13 @@ impl Slicer {
 
     /// Learns from a slice that took `took`; grows or shrinks at most by half and twice.
     pub(crate) fn learn(&mut self, took: Duration) {
-        if took < GOAL / 2 {
+        if self.fixed {
+            return;
+        }
+        if took < self.goal / 2 {
             self.times = self.times.saturating_mul(2).min(1 << 40);
             self.events = self.events.saturating_mul(2).min(1 << 30);
-        } else if took > GOAL * 2 {
+        } else if took > self.goal * 2 {
             self.times = (self.times / 2).max(100);
             self.events = (self.events / 2).max(100);
         }

@@ -105,7 +105,7 @@ impl Pass {
             let told = runner.take_stretch()?;
             self.known.index().begin(runner.position().time, told);
         }
-        let mut slicer = Slicer::new(self.pace);
+        let mut slicer = Slicer::of_stretches(self.pace);
         while self.known.turn() {
             if self.slice(&mut runner, &mut slicer)? {
                 return self.finish(&mut runner);

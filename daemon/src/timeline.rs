@@ -352,7 +352,7 @@ impl Timeline {
         stops
     }
 
-    fn between(&self, from: Time, to: Time) -> u64 {
+    pub(crate) fn between(&self, from: Time, to: Time) -> u64 {
         self.known.facts().costs.between(from, to)
     }
 }

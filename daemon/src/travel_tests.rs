@@ -47,6 +47,7 @@ pub(crate) fn tiny() -> Numbers {
             copy: 10_000,
             times: 13,
             events: 29,
+            stretch: None,
         },
     }
 }

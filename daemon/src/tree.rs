@@ -11,7 +11,7 @@ use rdb_protocol::{EventIndex, Position, Time};
 use std::sync::Arc;
 
 /// After so many new checkpoints the memory of all is measured anew: what they share changes as others come and go.
-const MEASURE_EVERY: usize = 8;
+const MEASURE_EVERY: usize = 32;
 
 /// A paused copy.
 #[derive(Debug)]

@@ -104,13 +104,19 @@ pub fn program(name: &str) -> PathBuf {
 pub struct Sandbox {
     pub dir: TempDir,
     daemon: Option<Child>,
+    /// Stop points in each stretch of the hit index: few, for programs here are short.
+    pub stretch: u64,
 }
 
 impl Sandbox {
     pub fn new() -> Sandbox {
         let dir = tempfile::Builder::new().prefix("rdb-e2e").tempdir().unwrap();
         fs::create_dir(dir.path().join("run")).unwrap();
-        Sandbox { dir, daemon: None }
+        Sandbox {
+            dir,
+            daemon: None,
+            stretch: 1000,
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -123,6 +129,7 @@ impl Sandbox {
             .env("XDG_CONFIG_HOME", self.path("config"))
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env("XDG_RUNTIME_DIR", self.path("run"))
+            .env("RDBD_STRETCH", self.stretch.to_string())
             .env("RDB_RDBD", env!("CARGO_BIN_EXE_rdbd"))
             .env_remove("PYTHONHASHSEED")
     }

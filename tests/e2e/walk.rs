@@ -149,6 +149,7 @@ fn walk(sandbox: &mut Sandbox, trace: &std::path::Path, reference: &Reference, s
 fn any_sequence_of_moves_ends_where_it_must() {
     for python in travelling() {
         let mut sandbox = Sandbox::new();
+        sandbox.stretch = 30;
         let (path, file) = (python.path.display().to_string(), program("frames.py").display().to_string());
         let trace = sandbox.record("trace", &[&path, "-S", "-E", &file]).trace;
         sandbox.verify(&trace);
