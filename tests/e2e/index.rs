@@ -1,0 +1,97 @@
+//! The hit index: searches that leave out what cannot hold a hit come to the same as those that look everywhere.
+
+use super::support::{Sandbox, program, travelling};
+use super::travel::{Dice, last_time};
+use serde_json::Value;
+use std::path::Path;
+
+/// Breakpoints on code that runs rarely, often, in threads, in coroutines, and on none.
+const BREAKPOINTS: [&str; 14] = [
+    "break consume",
+    "break return produce",
+    "break locked",
+    "break walk",
+    "break names",
+    "break textwrap.py:222",
+    "break TextWrapper._wrap_chunks",
+    "break return ArgumentParser.parse_known_args",
+    "break Queue.put",
+    "break busy.py:28",
+    "break _worker",
+    "break return BaseEventLoop.run_forever",
+    "break ThreadPoolExecutor.submit",
+    "break main",
+];
+
+fn script(seed: u64, last: u64) -> Vec<String> {
+    let mut dice = Dice::new(seed);
+    let (mut lines, mut set) = (Vec::new(), 0);
+    for _ in 0..60 {
+        lines.push(format!("go {}", 1 + dice.below(last)));
+        for _ in 0..1 + dice.below(4) {
+            let line = match dice.below(16) {
+                0 if set < 30 => {
+                    set += 1;
+                    BREAKPOINTS[usize::try_from(dice.below(BREAKPOINTS.len() as u64)).unwrap()].to_string()
+                }
+                1 if set > 0 => format!("delete {}", 1 + dice.below(set)),
+                0..=2 => "bfinish".to_string(),
+                3 | 4 => "finish".to_string(),
+                5 | 6 => "next".to_string(),
+                7..=9 => "bnext".to_string(),
+                10 | 11 => "continue".to_string(),
+                12 => "buntil busy.py:37".to_string(),
+                _ => "bcontinue".to_string(),
+            };
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// What matters of an answer.
+fn told(answer: &Value) -> (Value, Value, Value, Value) {
+    let stop = &answer["stop"];
+    (
+        answer["time"].clone(),
+        stop["reason"].clone(),
+        stop["breakpoints"].clone(),
+        answer["error"]["text"].clone(),
+    )
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(std::fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn searches_with_and_without_agree() {
+    for python in travelling() {
+        let (mut fine, mut coarse) = (Sandbox::new(), Sandbox::new());
+        (fine.stretch, coarse.stretch) = (150, 1 << 40);
+        let (path, file) = (python.path.display().to_string(), program("busy.py").display().to_string());
+        let trace = fine.record("trace", &[&path, "-E", &file]).trace;
+        fine.verify(&trace);
+        let other = coarse.path("trace");
+        copy(&trace, &other);
+        let last = last_time(&mut fine, &trace);
+        assert_eq!(last_time(&mut coarse, &other), last);
+        let seed = 17 * u64::from(python.version.1) + u64::from(python.version.2);
+        let lines = script(seed, last);
+        let (with, without) = (fine.batch(&trace, &lines), coarse.batch(&other, &lines));
+        assert!(
+            with.iter().filter(|a| a["stop"]["reason"] == "breakpoint").count() > 5,
+            "{path}: too few hits"
+        );
+        for (at, (a, b)) in with.iter().zip(&without).enumerate() {
+            assert_eq!(told(a), told(b), "{path}, seed {seed}, {at}: {}\n{:#?}", lines[at], &lines[..at]);
+        }
+    }
+}
