@@ -287,6 +287,7 @@ fn open_trace(directory: &[u8], purpose: Purpose) -> &'static mut Agent {
         answers: replay::answers::Answers::default(),
         inline: crate::orders::inline::Evaluating::default(),
         probe: crate::orders::probe::Probe::default(),
+        aliased: false,
         ended: false,
     }));
     if let Some(text) = problem {

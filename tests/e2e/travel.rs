@@ -86,3 +86,41 @@ pub fn check(sandbox: &mut Sandbox, trace: &Path) {
         }
     }
 }
+
+/// What is mapped twice is one memory at any time, and each time has its own.
+#[test]
+fn memory_mapped_twice() {
+    for python in super::support::travelling() {
+        let mut sandbox = Sandbox::new();
+        let (path, file) = (
+            python.path.display().to_string(),
+            super::support::program("attached.py").display().to_string(),
+        );
+        let trace = sandbox.record("trace", &[&path, "-E", &file]).trace;
+        sandbox.verify(&trace);
+        let half = "n, list(second.buf[200 + n - 1:200 + n + 1]), first.buf[n], second.buf[n]";
+        let lines = [
+            "tbreak attached.py:11 if n == 100",
+            "continue",
+            &format!("print {half}"),
+            "mark middle",
+            "go end",
+            "tbreak attached.py:14",
+        ];
+        let more = [
+            "bcontinue",
+            "print bytes(second.buf[:200]) == bytes(range(200)), seen == bytes(first.buf[200:400])",
+            "go middle",
+            &format!("print {half}"),
+        ];
+        let answers = sandbox.batch(&trace, &lines.iter().chain(&more).map(ToString::to_string).collect::<Vec<_>>());
+        let texts: Vec<&str> = answers.iter().map(|a| a["text"].as_str().unwrap_or_default()).collect();
+        assert!(texts[2].contains("(100, [7, 0], 0, 0)"), "{path}: {texts:#?}");
+        assert!(texts[7].contains("(True, True)"), "{path}: {texts:#?}");
+        assert_eq!(
+            texts[9].split_once(" = ").map(|t| t.1),
+            texts[2].split_once(" = ").map(|t| t.1),
+            "{path}"
+        );
+    }
+}

@@ -79,6 +79,8 @@ pub enum Tag {
     Readings = 12,
     /// What tells a moment in native code from others: words of 8 bytes, see the format's description.
     State = 13,
+    /// Other mappings of the file that is mapped, which show some of the same: address, length and offset of each, as `u64`.
+    Aliases = 14,
 }
 
 /// Targets from here on are program addresses.

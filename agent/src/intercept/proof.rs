@@ -2,34 +2,22 @@
 
 use crate::load::cpuid;
 use crate::memory;
-use crate::sys;
+use crate::memory::maps::{self, Mapping};
+use crate::sys::{self, map};
 use alloc::ffi::CString;
 use alloc::vec;
 
 /// Bytes read at a time.
 const CHUNK: u64 = 64 << 10;
 
-/// Executable memory that shows a file.
-struct Mapping<'a> {
-    start: u64,
-    end: u64,
-    offset: u64,
-    inode: u64,
-    path: &'a [u8],
-}
-
 /// Whether the two-byte instruction at `at` is one (decoding its function from the start arrives there) and nothing in the memory mapped
 /// with it can jump to what lies behind it: read as the distance of a jump, long or short, no bytes lead there.
 #[must_use]
 pub fn pair(at: u64) -> bool {
-    let Some(maps) = crate::verify::memory::read_file(c"/proc/self/maps") else {
-        return false;
-    };
-    let Some(m) = maps
-        .split(|b| *b == b'\n')
-        .filter_map(mapping)
-        .find(|m| (m.start..m.end).contains(&at))
-    else {
+    const READ_EXEC: u64 = map::READ | map::EXEC;
+    let Some(text) = maps::read() else { return false };
+    let of_file = |m: &Mapping<'_>| m.protection == READ_EXEC && !m.shared && m.inode != 0 && !m.path.is_empty();
+    let Some(m) = maps::mappings(&text).find(|m| (m.start..m.end).contains(&at) && of_file(m)) else {
         return false;
     };
     is_instruction(&m, at) && !is_target(&m, at + 2)
@@ -79,47 +67,15 @@ fn is_target(m: &Mapping<'_>, target: u64) -> bool {
     })
 }
 
-/// A line of `/proc/self/maps` (proc(5)) about private executable memory that shows a file.
-fn mapping(line: &[u8]) -> Option<Mapping<'_>> {
-    let mut fields = line.split(|b| *b == b' ');
-    let text = |f: &'_ [u8]| -> Option<u64> { u64::from_str_radix(core::str::from_utf8(f).ok()?, 16).ok() };
-    let mut range = fields.next()?.split(|b| *b == b'-');
-    let (start, end) = (text(range.next()?)?, text(range.next()?)?);
-    if fields.next()? != b"r-xp" {
-        return None;
-    }
-    let offset = text(fields.next()?)?;
-    fields.next()?;
-    let inode = core::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
-    let path = &line[line.iter().position(|b| *b == b'/')?..];
-    (inode != 0).then_some(Mapping {
-        start,
-        end,
-        offset,
-        inode,
-        path,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_line_of_maps() {
-        let m = mapping(b"7f10-7f20 r-xp 00026000 fe:00 325843       /usr/lib/a b.so").unwrap();
-        assert_eq!(
-            (m.start, m.end, m.offset, m.inode, m.path),
-            (0x7f10, 0x7f20, 0x26000, 325_843, &b"/usr/lib/a b.so"[..])
-        );
-        assert!(mapping(b"7f10-7f20 rw-p 00026000 fe:00 325843       /usr/lib/a.so").is_none());
-        assert!(mapping(b"7f10-7f20 r-xp 00000000 00:00 0 ").is_none());
-        assert!(mapping(b"").is_none());
-    }
-
     fn is_target_of(code: &[u8], target: usize) -> bool {
         let start = code.as_ptr() as u64;
         let m = Mapping {
+            protection: map::READ | map::EXEC,
+            shared: false,
             start,
             end: start + code.len() as u64,
             offset: 0,

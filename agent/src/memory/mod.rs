@@ -11,6 +11,7 @@
 //! This room may use `unsafe`: every access goes through `check`, or (for `patch`) through the kernel.
 #![allow(unsafe_code)]
 
+pub mod maps;
 pub mod placement;
 mod protection;
 

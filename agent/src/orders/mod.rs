@@ -9,7 +9,7 @@ pub use link::Link;
 use crate::context::Context;
 use crate::diag::say;
 use crate::intercept;
-use crate::replay::Purpose;
+use crate::replay::{Purpose, aliases};
 use crate::state::{Agent, Mode};
 use crate::sys;
 use alloc::format;
@@ -393,6 +393,9 @@ fn fork(agent: &mut Agent, fd: u64) -> Option<Answer> {
         // The kernel drops all three at a fork. While paused at the start they were not on yet; switching them on again then is harmless.
         let _ = intercept::enable();
         intercept::trap_cpu(true);
+        if agent.replay().aliased && !aliases::separate() {
+            failed(agent, "cannot copy memory that is mapped twice");
+        }
         return None;
     }
     sys::close(fd);

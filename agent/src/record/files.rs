@@ -39,6 +39,11 @@ pub fn mmap(agent: &mut Agent, context: &mut Context, mut fix: Fixed, args: &[u6
         crate::diag::say!("recording stopped: a shared mapping of {seen} bytes is too large to record; the program goes on");
         agent.recorder().end(rdb_trace::End::Unsupported(nr::MMAP as u32));
     }
+    let aliases = if file && shared {
+        sharing::aliases(agent, a)
+    } else {
+        alloc::vec::Vec::new()
+    };
     let mut path = [0u8; 4096];
     let path_len = if file { fd_path(a[4], &mut path) } else { 0 };
     let mut record = agent.recorder().log.event(fix);
@@ -52,6 +57,9 @@ pub fn mmap(agent: &mut Agent, context: &mut Context, mut fix: Fixed, args: &[u6
                 len: seen,
             },
         );
+    }
+    if !aliases.is_empty() {
+        record = record.bytes(Tag::Aliases, &aliases);
     }
     if path_len > 0 {
         record = record.bytes(Tag::Path, &path[..path_len]);

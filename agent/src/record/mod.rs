@@ -421,7 +421,6 @@ pub fn memory_hash(agent: &mut Agent) -> Option<u64> {
 
 /// Logs a hash of all readable memory.
 pub fn hash_event(agent: &mut Agent) {
-    sharing::settle(agent);
     let Some(h) = memory_hash(agent) else { return };
     let fix = Fixed {
         ret: h.cast_signed(),

@@ -15,7 +15,7 @@ pub fn give_back(agent: &Agent) {
     /// The data segment is said to be empty and low: older kernels want it below the break.
     const DATA: u64 = 0x1_0000;
     const NO_EXECUTABLE: u64 = 0xffff_ffff << 32;
-    let Some(stat) = crate::verify::memory::read_file(c"/proc/self/stat") else {
+    let Some(stat) = crate::memory::maps::read_file(c"/proc/self/stat") else {
         return;
     };
     // The name, in parentheses, may hold anything; fields are numbered from 1 in proc(5), and behind it comes the third.

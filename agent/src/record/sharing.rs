@@ -32,6 +32,8 @@ struct Region {
     len: u64,
     /// Device and inode of the file it shows.
     file: Option<(u64, u64)>,
+    /// Where in the file it begins.
+    offset: u64,
     /// Content when the right was last given up; `None` when nobody looked.
     seen: Option<Vec<u8>>,
 }
@@ -71,6 +73,7 @@ impl Sharing {
                         start: from,
                         len: to - from,
                         file: r.file,
+                        offset: r.offset + (from - r.start),
                         seen: None,
                     });
                 }
@@ -84,17 +87,18 @@ impl Sharing {
         let Some(r) = self.regions.iter().find(|r| (r.start..r.start + r.len).contains(&from)) else {
             return;
         };
-        let file = r.file;
+        let (file, offset) = (r.file, r.offset + (from - r.start));
         self.forget(from, old);
-        self.add(to, new, file);
+        self.add(to, new, file, offset);
     }
 
-    fn add(&mut self, start: u64, len: u64, file: Option<(u64, u64)>) {
+    fn add(&mut self, start: u64, len: u64, file: Option<(u64, u64)>, offset: u64) {
         self.forget(start, len);
         self.regions.push(Region {
             start,
             len: page_up(len),
             file,
+            offset,
             seen: None,
         });
     }
@@ -118,21 +122,11 @@ impl Sharing {
         }
     }
 
-    /// Whether a region shows a file that another one shows, too.
-    fn has_aliases(&self) -> bool {
-        self.regions.iter().any(|r| self.is_alias(r))
-    }
-
-    fn is_alias(&self, r: &Region) -> bool {
-        r.file.is_some() && self.regions.iter().any(|o| o.start != r.start && o.file == r.file)
-    }
-
-    /// What differs from what was kept, in all regions or in those that are aliases.
-    fn changes(&mut self, aliases: bool) -> Vec<Span> {
+    /// What differs from what was kept.
+    fn changes(&mut self) -> Vec<Span> {
         let mut all = Vec::new();
         let mut page = [0u8; PAGE];
-        let wanted: Vec<bool> = self.regions.iter().map(|r| !aliases || self.is_alias(r)).collect();
-        for (r, _) in self.regions.iter_mut().zip(wanted).filter(|(_, wanted)| *wanted) {
+        for r in &mut self.regions {
             for i in 0..r.len as usize / PAGE {
                 let at = r.start + (i * PAGE) as u64;
                 if !try_copy_out(at, &mut page) {
@@ -220,16 +214,33 @@ pub fn before_map(agent: &mut Agent, a: &[u64; 6]) -> bool {
 /// The mapping was made.
 pub fn mapped(agent: &mut Agent, a: &[u64; 6], at: u64) {
     let file = if a[3] & map::ANONYMOUS == 0 { identity(a[4]) } else { None };
-    agent.recorder().sharing.add(at, a[1], file);
+    agent.recorder().sharing.add(at, a[1], file, a[5]);
+}
+
+/// Other mappings of the file that is mapped which show some of the same, as [`rdb_trace::Tag::Aliases`] tells them.
+#[must_use]
+pub fn aliases(agent: &mut Agent, a: &[u64; 6]) -> Vec<u8> {
+    let file = identity(a[4]);
+    let overlaps = |r: &&Region| r.offset < a[5] + page_up(a[1]) && a[5] < r.offset + r.len;
+    let regions = agent
+        .recorder()
+        .sharing
+        .regions
+        .iter()
+        .filter(|r| file.is_some() && r.file == file)
+        .filter(overlaps);
+    regions
+        .flat_map(|r| [r.start, r.len, r.offset])
+        .flat_map(u64::to_le_bytes)
+        .collect()
 }
 
 /// The token is about to be given up: others may run and write.
 pub fn left(agent: &mut Agent) {
-    settle(agent);
     if let Some(r) = &mut agent.recorder
         && let Some(group) = &r.sharing.group
     {
-        if group.others() || r.sharing.has_aliases() {
+        if group.others() {
             r.sharing.look();
         } else {
             r.sharing.forget_content();
@@ -260,18 +271,7 @@ pub fn before_write(agent: &mut Agent) {
 
 /// Logs what changed since somebody looked.
 pub fn log_changes(agent: &mut Agent) {
-    log_changes_of(agent, false);
-}
-
-/// Where the program has mapped one file twice, what it wrote through one mapping shows in the other; in replay they are apart.
-pub fn settle(agent: &mut Agent) {
-    if agent.mode == Mode::Record && agent.recorder.as_ref().is_some_and(|r| r.sharing.has_aliases()) {
-        log_changes_of(agent, true);
-    }
-}
-
-fn log_changes_of(agent: &mut Agent, aliases: bool) {
-    let changes = agent.recorder().sharing.changes(aliases);
+    let changes = agent.recorder().sharing.changes();
     if !changes.is_empty() {
         let fix = fixed_at(agent, Kind::Changed);
         agent.recorder().log.event(fix).program(&changes).done();

@@ -1,6 +1,6 @@
 //! What an event did to the program.
 
-use super::{damaged, open};
+use super::{aliases, damaged, open};
 use crate::context::Context;
 use crate::layout::PROGRAM_END;
 use crate::load;
@@ -77,6 +77,12 @@ pub fn mmap(agent: &mut Agent, event: &Event<'_>) {
         }
         memory::copy_in(at, bytes);
         sys::raw(sys::nr::MPROTECT, [at, page_up(a[1]), a[2], 0, 0, 0]);
+        if let Some(list) = event.tagged(Tag::Aliases) {
+            agent.replay().aliased = true;
+            if !aliases::join(at, a[1], a[5], a[2], list.bytes) {
+                crate::orders::failed(agent, "cannot map a file twice");
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! One kernel thread; every recorded thread is a fiber. Each entry here ends in [`schedule::next`], which never returns: it
 //! resumes the fiber the next event belongs to.
 
+pub mod aliases;
 pub mod answers;
 pub mod apply;
 pub mod events;
@@ -67,6 +68,8 @@ pub struct Replay {
     pub inline: crate::orders::inline::Evaluating,
     /// State of a probe.
     pub probe: crate::orders::probe::Probe,
+    /// Memory is shared with nobody, but between mappings ([`aliases`]).
+    pub aliased: bool,
     /// No event is left.
     pub ended: bool,
 }

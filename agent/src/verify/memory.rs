@@ -4,9 +4,9 @@
 //! refuse that politely. Zero pages count as absent, so that an untouched page and one filled with zeros hash alike.
 
 use crate::layout::PROGRAM_END;
-use crate::sys;
+use crate::memory::maps;
+use crate::sys::{self, map};
 use alloc::vec;
-use alloc::vec::Vec;
 
 const PAGE: usize = 4096;
 const CHUNK: usize = 256 * 1024;
@@ -67,7 +67,7 @@ impl Present {
 /// Hash of every readable page below [`PROGRAM_END`]; `None` when `/proc` cannot be read.
 #[must_use]
 pub fn hash() -> Option<u64> {
-    let maps = read_file(c"/proc/self/maps")?;
+    let maps = maps::read()?;
     let fd = sys::open(c"/proc/self/mem", 0, 0);
     if fd < 0 {
         return None;
@@ -76,13 +76,12 @@ pub fn hash() -> Option<u64> {
     let present = Present::open();
     let mut buffer = vec![0u8; CHUNK];
     let mut sum = 0u64;
-    for line in maps.split(|b| *b == b'\n') {
-        let Some(m) = parse(line) else { continue };
-        if !m.readable || m.end > PROGRAM_END || crate::intercept::patch::is_stub(m.start) {
+    for m in maps::mappings(&maps) {
+        if m.protection & map::READ == 0 || m.end > PROGRAM_END || crate::intercept::patch::is_stub(m.start) {
             continue;
         }
         let mut read = |start, end| sum = u64::wrapping_add(sum, range_hash(fd, start, end, &mut buffer));
-        if m.anonymous {
+        if !m.shared && m.inode == 0 {
             present.ranges((m.start, m.end), read);
         } else {
             read(m.start, m.end);
@@ -126,68 +125,4 @@ fn page_hash(addr: u64, page: &[u8]) -> u64 {
         }
     }
     if any == 0 { 0 } else { sums.into_iter().fold(0, mix) }
-}
-
-/// All of a small file.
-pub fn read_file(path: &core::ffi::CStr) -> Option<Vec<u8>> {
-    let fd = sys::open(path, 0, 0);
-    if fd < 0 {
-        return None;
-    }
-    let fd = fd.cast_unsigned();
-    let mut all = vec![0u8; 64 * 1024];
-    let mut len = 0;
-    loop {
-        if len == all.len() {
-            all.resize(len * 2, 0);
-        }
-        match sys::read(fd, &mut all[len..]) {
-            n if n > 0 => len += n as usize,
-            e if e == -sys::errno::EINTR => {}
-            _ => break,
-        }
-    }
-    sys::close(fd);
-    all.truncate(len);
-    Some(all)
-}
-
-/// A mapping.
-#[derive(Debug, PartialEq, Eq)]
-struct Mapping {
-    start: u64,
-    end: u64,
-    readable: bool,
-    /// Private, and of no file.
-    anonymous: bool,
-}
-
-/// One line of `/proc/self/maps` (proc(5)).
-fn parse(line: &[u8]) -> Option<Mapping> {
-    let mut fields = line.split(|b| *b == b' ').filter_map(|f| core::str::from_utf8(f).ok());
-    let (a, b) = fields.next()?.split_once('-')?;
-    let protection = fields.next()?;
-    let mut inode = fields.skip(2);
-    Some(Mapping {
-        start: u64::from_str_radix(a, 16).ok()?,
-        end: u64::from_str_radix(b, 16).ok()?,
-        readable: protection.starts_with('r'),
-        anonymous: protection.ends_with('p') && inode.next() == Some("0"),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn maps_line() {
-        let mapping = |line| super::parse(line).map(|m| (m.start, m.end, m.readable, m.anonymous));
-        assert_eq!(
-            mapping(b"7f12-7f34 rw-p 00000000 00:00 0  [heap]"),
-            Some((0x7f12, 0x7f34, true, true))
-        );
-        assert_eq!(mapping(b"12-34 ---p 0 0:0 0"), Some((0x12, 0x34, false, true)));
-        assert_eq!(mapping(b"12-34 rw-s 0 0:0 7 /dev/zero (deleted)"), Some((0x12, 0x34, true, false)));
-        assert_eq!(mapping(b"12-34 r-xp 0 0:0 7 /a b"), Some((0x12, 0x34, true, false)));
-        assert_eq!(mapping(b""), None);
-    }
 }
