@@ -87,7 +87,8 @@ impl Timeline {
         }
         let mut edge = Edge {
             time: cursor,
-            inclusive: false,
+            // Between stop points the one before lies behind.
+            inclusive: self.here.instruction > 0,
         };
         let mut near = self.pace.times / NEAR;
         while edge.time > FIRST || edge.inclusive {

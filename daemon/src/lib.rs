@@ -23,6 +23,7 @@ mod facts;
 mod fault;
 mod host;
 mod inspect;
+mod instructions;
 mod interrupt;
 mod known;
 mod life;

@@ -26,11 +26,11 @@ fn describe(news: &News, sources: &mut Sources) -> String {
         News::Moved { stop, superseded: false } => {
             format!(
                 "another client moved the cursor to time {}:\n{}",
-                stop.time,
+                stop.moment(),
                 text::stop(stop, false, sources)
             )
         }
-        News::Moved { stop, .. } => format!("note: another client had moved the cursor to time {} before\n", stop.time),
+        News::Moved { stop, .. } => format!("note: another client had moved the cursor to time {} before\n", stop.moment()),
         News::Breakpoints { set, changed, deleted } => {
             let set = set
                 .iter()
