@@ -145,3 +145,58 @@ impl Timeline {
 fn is_inside(stopped: &Stopped, time: Time) -> bool {
     stopped.end == RunEnd::Goal && stopped.position.time == time
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fake::{Dice, World};
+    use crate::travel_tests::{open, tiny};
+    use rdb_protocol::client::{Call, FailureCode, StopReason, Target};
+    use rdb_protocol::{Direction, Time};
+
+    #[test]
+    fn a_walk_by_instructions_is_one_through_all_places_there_are() {
+        let world = World::new(300);
+        let number = |t| world.instructions(t);
+        let places: Vec<(u64, u64)> = (1..=300).flat_map(|t| (0..=number(t)).map(move |n| (t, n))).collect();
+        let mut trip = open(world.clone(), tiny());
+        let mut dice = Dice::new(5);
+        let mut at = 0;
+        for _ in 0..300 {
+            let (count, forward) = (dice.below(20) + 1, dice.below(5) > 1);
+            let direction = if forward { Direction::Forward } else { Direction::Backward };
+            let steps = usize::try_from(count).unwrap();
+            let (call, to, end) = match dice.below(8) {
+                // By stop points, from wherever one stands.
+                0 if !forward => {
+                    let (time, n) = places[at];
+                    let to = (time + u64::from(n > 0)).saturating_sub(count);
+                    let to = places.iter().position(|p| *p == (to.max(1), 0)).unwrap();
+                    (Call::Step { count, direction }, to, None)
+                }
+                1 => {
+                    let to = usize::try_from(dice.below(places.len() as u64)).unwrap();
+                    let (time, n) = places[to];
+                    let go = Call::Go {
+                        to: Target::Instruction(Time(time), n),
+                    };
+                    (go, to, Some(StopReason::Go))
+                }
+                _ => {
+                    let to = if forward { at + steps } else { at.saturating_sub(steps) };
+                    let reason = match (to >= places.len(), steps > at && !forward) {
+                        (true, _) => StopReason::HistoryEnd,
+                        (_, true) => StopReason::HistoryBegin,
+                        _ => StopReason::Step,
+                    };
+                    (Call::StepInstruction { count, direction }, to.min(places.len() - 1), Some(reason))
+                }
+            };
+            let stop = trip.go(call.clone());
+            assert_eq!((stop.time.0, stop.instruction), places[to], "{call:?} from {:?}", places[at]);
+            assert_eq!(stop.reason, end.unwrap_or(stop.reason), "{call:?} from {:?}", places[at]);
+            at = to;
+        }
+        let beyond = Target::Instruction(Time(2), number(2) + 1);
+        assert_eq!(trip.code(Call::Go { to: beyond }), FailureCode::Invalid);
+    }
+}

@@ -353,6 +353,9 @@ pub enum Notification {
     },
     /// Another session has moved the cursor shared with it.
     Stopped(Stop),
+    /// Another session has moved the cursor shared with it forward, over these lines that the program printed: told where the lines of the
+    /// recording are known ([`Call::Output`]), at most the last ones.
+    Output(Vec<OutputLine>),
     /// Another session has changed the breakpoints shared with it: all there are now.
     Breakpoints(Vec<BreakpointInfo>),
     /// Another session has changed the trace's bookmarks: all there are now.

@@ -313,6 +313,8 @@ pub struct Stopped {
 pub struct Divergence {
     /// At which event.
     pub event: EventIndex,
+    /// After this stop point; [`Time::BEGIN`] before the first.
+    pub time: Time,
     /// In which thread.
     pub thread: u32,
     /// What the trace says.

@@ -6,6 +6,7 @@ mod clients;
 mod daemon;
 mod disassembly;
 mod faults;
+mod instructions;
 mod interrupts;
 mod kept;
 mod model;

@@ -136,6 +136,7 @@ pub fn diverged(agent: &mut Agent, expected: &str, actual: &str) -> ! {
         Purpose::Serve(_) => {
             let d = Divergence {
                 event: EventIndex(event),
+                time: Time(agent.host.place().0),
                 thread,
                 expected: String::from(expected),
                 actual: String::from(actual),

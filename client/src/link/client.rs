@@ -111,6 +111,11 @@ impl Client {
         std::mem::take(&mut self.news)
     }
 
+    /// The connection, to wait on until there is news.
+    pub(super) fn socket(&self) -> std::io::Result<std::os::fd::OwnedFd> {
+        self.receiver.socket()
+    }
+
     /// What came with the last answers; unlike [`Client::news`] it does not look for more.
     pub(super) fn heard(&mut self) -> Vec<Notification> {
         std::mem::take(&mut self.news)

@@ -162,6 +162,18 @@ impl Session {
         std::mem::take(&mut self.news)
     }
 
+    /// The connection, to wait on until there may be [news](Session::news); `None` without one.
+    #[must_use]
+    pub fn connection(&self) -> Option<std::os::fd::OwnedFd> {
+        self.client.as_ref()?.socket().ok()
+    }
+
+    /// Whether there is a connection, as far as is known.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.client.is_some()
+    }
+
     /// What others change is told with a list of all breakpoints, which may show what this session has just done itself: that is no news.
     /// `is_own` is given a number, and whether that breakpoint is gone.
     fn own(&mut self, is_own: impl Fn(u32, bool) -> bool) {
@@ -196,6 +208,7 @@ impl Session {
                     None => return,
                 }
             }
+            Notification::Output(lines) => News::Output(lines),
             Notification::Bookmarks(all) => {
                 self.news.retain(|n| !matches!(n, News::Bookmarks(_)));
                 News::Bookmarks(all)

@@ -185,6 +185,7 @@ impl FakeProcess {
                 let (expected, actual) = ("read(3)".into(), "write(1)".into());
                 return Some(Answer::Diverged(Divergence {
                     event: EventIndex(s.event),
+                    time: Time(s.time),
                     thread: 0,
                     expected,
                     actual,

@@ -62,10 +62,12 @@ impl Stops {
             .is_some_and(|code| code.body.target(stop.unit) == Some(stop.unit))
     }
 
-    /// The instruction at `instruction`, as something to stop at; `None` for one that only announces another.
+    /// The instruction at `instruction`, as something to stop at; `None` for one that only announces another, or is no program's.
     pub(super) fn instruction(&self, op: u8, frame: u64, address: u64, instruction: u64) -> Option<Stop> {
-        let unit = self.codes.get(&address)?.unit(instruction)?;
-        (!self.located.layout.opcodes.announces(op)).then_some(Stop {
+        let code = self.codes.get(&address)?;
+        let unit = code.unit(instruction)?;
+        // By code that has nothing behind its RESUME the interpreter itself goes from C to Python and back.
+        (code.entry + 1 < code.units.len() && !self.located.layout.opcodes.announces(op)).then_some(Stop {
             kind: StopKind::Instruction,
             frame,
             code: address,

@@ -376,7 +376,8 @@ impl Stops {
         if self.is_stepping() {
             let fused = self.located.layout.opcodes.fused(op).filter(|f| !f.guarded);
             first_alone = fused.map(|f| f.first);
-            let none = events.iter().all(Option::is_none);
+            // The first is what was executed without a dispatch of its own, before this instruction; a second half has one yet to come.
+            let none = events[1..].iter().flatten().all(|e| e.second_half);
             let at = self.instruction(op, frame, code, instruction).filter(|_| none);
             self.note_instruction(frame, instruction, at.map(|stop| Stop { registers, ..stop }));
         }

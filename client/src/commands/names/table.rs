@@ -220,10 +220,10 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "action",
         aliases: &[],
-        arguments: "LINE|:LINE|FILE:LINE|FUNC|return FUNC|raise CLASS|uncaught EXPRESSION",
+        arguments: "LINE|:LINE|FILE:LINE|FUNC|return FUNC|raise CLASS|uncaught|output REGEX EXPRESSION",
         summary: "evaluate an expression wherever a move comes to a place, and go on: a print put into the program after the fact",
         detail: "The values are shown with their times when the move ends: of continue, next, finish, until and their reverses; 1000 at most. An action \
-            is a breakpoint that does not stop: listed, changed and deleted by its number.\nExample: action ledger.py:24 amount, total",
+            is a breakpoint that does not stop: listed, changed and deleted by its number. A REGEX with spaces in it stands between slashes.\nExample: action ledger.py:24 amount, total\nExample: action output /too much/ ledger.total()",
     },
     Name {
         name: "commands",
