@@ -141,8 +141,8 @@ fn another_result_is_a_divergence_with_its_place() {
 fn what_lies_before_a_divergence_can_be_seen() {
     for python in travelling() {
         let mut sandbox = Sandbox::new();
-        let source = "n = int(open('data').read())\nfor i in range(n % 10):\n    print(i)\nprint('done')\n";
-        fs::write(sandbox.path("data"), "70000003").unwrap();
+        let source = "n = int(open('number').read())\nfor i in range(n % 10):\n    print(i, flush=True)\nprint('done', flush=True)\n";
+        fs::write(sandbox.path("number"), "70000003").unwrap();
         fs::write(sandbox.path("rounds.py"), source).unwrap();
         let path = python.path.display().to_string();
         let trace = sandbox.record("trace", &[&path, "-S", "-E", "rounds.py"]).trace;
