@@ -64,7 +64,7 @@ impl Timeline {
                 // Backward that leads out of it.
                 match direction {
                     Direction::Forward => drop(t.step(1, Direction::Forward, task)?),
-                    Direction::Backward => return t.to_stop_point(task),
+                    Direction::Backward => return t.back_to_stop_point(task),
                 }
             }
             let stack = t.stack(task)?;
@@ -156,7 +156,7 @@ impl Timeline {
 
     fn next_backward(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
         if self.has_begun_since(task)? {
-            return self.to_stop_point(task);
+            return self.back_to_stop_point(task);
         }
         let stack = self.stack(task)?;
         match self.last_of(&stack, task)? {
@@ -229,7 +229,7 @@ impl Timeline {
     }
 
     /// Back to the stop point that the cursor stands behind.
-    fn to_stop_point(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+    fn back_to_stop_point(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
         self.land(self.here.time, task)?;
         Ok(StopReason::Step)
     }

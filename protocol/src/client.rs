@@ -69,6 +69,15 @@ pub enum Target {
     Permille(u16),
 }
 
+impl From<Moment> for Target {
+    fn from(moment: Moment) -> Target {
+        match moment.instruction {
+            0 => Target::Time(moment.time),
+            number => Target::Instruction(moment.time, number),
+        }
+    }
+}
+
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {

@@ -118,7 +118,7 @@ impl Debugger {
         let Some(&moment) = self.trail.last() else {
             return Ok(refused(Refusal::UNKNOWN, "there is no move to undo".into()));
         };
-        let outcome = self.moved(|s| s.travel(|c| c.go(Target::Instruction(moment.time, moment.instruction))))?;
+        let outcome = self.moved(|s| s.travel(|c| c.go(Target::from(moment))))?;
         // The undoing itself, and what it undid.
         let left = self.trail.iter().rposition(|&m| m == moment).unwrap_or(0);
         self.trail.truncate(left);

@@ -382,9 +382,8 @@ impl Session {
         }
         // A shared cursor that stands elsewhere than at the start was brought back by another client.
         let there = self.cursor.is_some() && stop.time > Time(1);
-        let Moment { time, instruction } = self.moment;
         if stop.moment() != self.moment && !there {
-            client.go(Target::Instruction(time, instruction))?;
+            client.go(Target::from(self.moment))?;
         }
         Ok(())
     }
