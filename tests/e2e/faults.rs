@@ -175,7 +175,7 @@ fn what_lies_before_a_divergence_can_be_seen() {
             format!("go {good}"),
             "print i, n".into(),
             "step".into(),
-            "bcontinue".into(),
+            "when".into(),
             "break 3".into(),
             "bcontinue".into(),
             "print i".into(),

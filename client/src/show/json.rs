@@ -153,6 +153,7 @@ mod tests {
         let stop = Stop {
             reason: StopReason::Breakpoint,
             time: Time(3),
+            instruction: 0,
             location: Some(location),
             breakpoints: vec![1],
             direction: Direction::Backward,
