@@ -84,11 +84,12 @@ impl Timeline {
                 if own || !stopping.is_empty() {
                     self.here = Place {
                         time,
+                        instruction: 0,
                         location: stopped.position.location,
                         breakpoints: Vec::new(),
                     };
                     self.met(&stopping, verdict);
-                    self.active = Some(process);
+                    (self.active, self.inside) = (Some(process), None);
                     return Ok(if stopping.is_empty() { Ahead::Own } else { Ahead::Breakpoint });
                 }
             }

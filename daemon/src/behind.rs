@@ -87,7 +87,8 @@ impl Timeline {
         }
         let mut edge = Edge {
             time: cursor,
-            inclusive: false,
+            // Between stop points the one before lies behind.
+            inclusive: self.here.instruction > 0,
         };
         let candidates = self.candidates(follow);
         let (mut near, mut first) = (self.pace.times / NEAR, true);

@@ -133,6 +133,11 @@ impl World {
         }
     }
 
+    /// Instructions between this stop point and the next.
+    pub(crate) fn instructions(&self, time: u64) -> u64 {
+        time * 7 % 5
+    }
+
     /// Who stands at `time`.
     pub(crate) fn stand(&self, time: u64) -> Stand {
         let known = self
@@ -254,6 +259,7 @@ impl Host for FakeHost {
                 last_own: None,
                 begun: false,
                 noted: None,
+                instruction: 0,
             },
             theirs,
         );

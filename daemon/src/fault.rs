@@ -1,5 +1,6 @@
 //! What can go wrong below a session, and what a client is told of it.
 
+use rdb_protocol::Time;
 use rdb_protocol::client::{Failure, FailureCode};
 use rdb_protocol::replay::Divergence;
 use std::io;
@@ -21,7 +22,7 @@ pub(crate) enum Fault {
         origin: Option<CheckpointId>,
     },
     /// The replay differs from the recording.
-    #[error("replay differs from the recording at event {}, thread {}: expected {}, got {}", .0.event, .0.thread, .0.expected, .0.actual)]
+    #[error("replay differs from the recording at event {}, thread {}: expected {}, got {}{}", .0.event, .0.thread, .0.expected, .0.actual, before(.0))]
     Diverged(Divergence),
     /// A probe took too long and was killed.
     #[error("no answer within {:?}: the evaluation was killed; the recording and the cursor are unharmed", .0)]
@@ -46,6 +47,14 @@ pub(crate) enum Fault {
     /// Already in the client's words.
     #[error("{}", .0.text)]
     Told(Failure),
+}
+
+/// What there is to see of a recording that the replay leaves.
+fn before(divergence: &Divergence) -> String {
+    match divergence.time {
+        Time::BEGIN => String::new(),
+        time => format!("; up to time {time} all is as recorded: `go {time}` leads there"),
+    }
 }
 
 impl Fault {
@@ -99,6 +108,7 @@ mod tests {
     fn a_divergence_is_one_line_with_all_four_facts() {
         let d = Divergence {
             event: EventIndex(9),
+            time: Time(7),
             thread: 2,
             expected: "read(3)".into(),
             actual: "write(1)\nat 0x12".into(),
@@ -107,7 +117,8 @@ mod tests {
         assert_eq!(f.code, FailureCode::Divergence);
         assert_eq!(
             f.text,
-            "replay differs from the recording at event 9, thread 2: expected read(3), got write(1); at 0x12"
+            "replay differs from the recording at event 9, thread 2: expected read(3), got write(1); at 0x12; \
+             up to time 7 all is as recorded: `go 7` leads there"
         );
     }
 }

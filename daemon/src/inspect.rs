@@ -27,7 +27,12 @@ impl Timeline {
         } else {
             Duration::from_millis(u64::from(deadline_ms))
         };
-        let prepared = self.prepare_here(source, task)?;
+        let inside = self.here.instruction > 0;
+        let prepared = match inside {
+            true => self.prepare_between(source)?,
+            false => self.prepare_here(source, task)?,
+        };
+        let number = number && !inside;
         let bound = match prepared.bound(self.here.time) {
             Ok(bound) => bound,
             Err(text) => {
@@ -39,13 +44,13 @@ impl Timeline {
                 });
             }
         };
-        let probe = self.at_cursor(task)?.fork()?;
+        let probe = self.stood_at(task)?.fork()?;
         let value = probe.evaluate(prepared.source.clone(), frame, bound.clone(), deadline, task.interrupt)?;
         let number = match value.object.filter(|_| number && value.ok) {
             None => None,
             // Whether the program has that object, or the evaluation made it, is seen by evaluating again while it is watched.
             Some(object) => {
-                let mut probe = self.at_cursor(task)?.fork()?;
+                let mut probe = self.stood_at(task)?.fork()?;
                 let again = probe
                     .watch_life(object)
                     .and_then(|()| probe.evaluate(prepared.source, frame, bound, deadline, task.interrupt));
@@ -70,7 +75,7 @@ impl Timeline {
         if !matches!(kind, Some(StopKind::Return | StopKind::Unwind)) {
             return Ok(None);
         }
-        let probe = self.at_cursor(task)?.fork()?;
+        let probe = self.stood_at(task)?.fork()?;
         match probe.result(DEADLINE, task.interrupt) {
             Ok(evaluated) => Ok(Some(evaluated.text).filter(|_| evaluated.ok)),
             Err(Fault::Interrupted) => Err(Fault::Interrupted),
@@ -88,19 +93,26 @@ impl Timeline {
         task: &mut Task<'_>,
     ) -> Result<Vec<Variable>, Fault> {
         self.require_stop_points()?;
-        let probe = self.at_cursor(task)?.fork()?;
+        let probe = self.stood_at(task)?.fork()?;
         probe.variables(Order::Locals { frame, scope, limits }, DEADLINE, task.interrupt)
+    }
+
+    /// The values on the stack of the frame stood in, the oldest first.
+    pub(crate) fn value_stack(&mut self, limits: Limits, task: &mut Task<'_>) -> Result<Vec<Option<String>>, Fault> {
+        self.require_stop_points()?;
+        let probe = self.stood_at(task)?.fork()?;
+        probe.value_stack(limits, DEADLINE, task.interrupt)
     }
 
     /// The stack.
     pub(crate) fn backtrace(&mut self, thread: Option<u32>, limit: u32, task: &mut Task<'_>) -> Result<Vec<Frame>, Fault> {
         self.require_stop_points()?;
-        self.at_cursor(task)?.backtrace(thread, limit)
+        self.stood_at(task)?.backtrace(thread, limit)
     }
 
     /// The threads alive.
     pub(crate) fn threads(&mut self, task: &mut Task<'_>) -> Result<Vec<Thread>, Fault> {
         self.require_stop_points()?;
-        self.at_cursor(task)?.threads()
+        self.stood_at(task)?.threads()
     }
 }

@@ -24,6 +24,7 @@ mod fault;
 mod host;
 mod index;
 mod inspect;
+mod instructions;
 mod interrupt;
 mod known;
 mod life;

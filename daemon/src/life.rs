@@ -61,6 +61,19 @@ impl Timeline {
         Ok(Prepared { source, uses })
     }
 
+    /// Makes code ready to be evaluated between stop points, where what becomes of an object is not known.
+    #[allow(clippy::unused_self)] // as its brothers
+    pub(crate) fn prepare_between(&self, source: &str) -> Result<Prepared, Fault> {
+        let (source, ids) = rewrite(source);
+        match ids.first() {
+            None => Ok(Prepared { source, uses: Vec::new() }),
+            Some(id) => Err(Fault::told(
+                FailureCode::Invalid,
+                format!("${id} can be used at stop points, not between them; bstep goes to the one before"),
+            )),
+        }
+    }
+
     /// The number of an object that is alive at the cursor.
     pub(crate) fn number(&mut self, object: Object, task: &mut Task<'_>) -> Result<u32, Fault> {
         let here = self.here.time;

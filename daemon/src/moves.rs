@@ -16,6 +16,8 @@ impl Timeline {
         let here = self.here.time.0;
         let target = match direction {
             Direction::Forward => Time(here.saturating_add(count)),
+            // Between stop points the one before is the first.
+            Direction::Backward if self.here.instruction > 0 && count <= here => Time(here + 1 - count),
             Direction::Backward if count < here => Time(here - count),
             Direction::Backward => {
                 self.land(FIRST, task)?;
@@ -54,6 +56,11 @@ impl Timeline {
                 ));
             }
             Target::Time(time) => self.in_range(time, task)?,
+            Target::Instruction(time, number) => {
+                let time = self.in_range(time, task)?;
+                self.whole(|t| t.go_to_instruction(time, number, task))?;
+                return Ok(StopReason::Go);
+            }
             Target::Output(line) => return Err(Fault::Garbled(format!("output line {line} was not looked up"))),
         };
         self.land(time, task)?;
@@ -80,7 +87,12 @@ impl Timeline {
         let last = self.known.wait(task, |f| match f.last {
             None if within && time <= f.costs.frontier() => Some(time),
             last => last,
-        })?;
+        });
+        let last = match last {
+            // What can be replayed can be gone to, even when the whole cannot be seen: how far, the way there tells.
+            Err(Fault::Told(_)) if within => return Ok(time),
+            last => last?,
+        };
         if within && time <= last {
             return Ok(time);
         }

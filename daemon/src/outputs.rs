@@ -71,6 +71,15 @@ impl Timeline {
         Ok(all[first..until].to_vec())
     }
 
+    /// The lines written between `from` and the cursor, at most the last `limit`; none where the lines are not known yet.
+    pub(crate) fn output_passed(&self, from: Time, limit: usize) -> Vec<OutputLine> {
+        let Some(all) = &self.output else { return Vec::new() };
+        let first = all.partition_point(|l| l.time < from);
+        let until = all.partition_point(|l| l.time < self.here.time);
+        let passed = all.get(first..until).unwrap_or_default();
+        passed[passed.len().saturating_sub(limit)..].to_vec()
+    }
+
     /// When a line was written.
     pub(crate) fn output_time(&mut self, facts: &TraceFacts, number: u32, task: &mut Task<'_>) -> Result<Time, Fault> {
         let all = self.output(facts, task)?;

@@ -11,7 +11,7 @@ use rdb_protocol::replay::{
 };
 use rdb_protocol::rows::Rows;
 use rdb_protocol::stretch::Stretch;
-use rdb_protocol::{EventIndex, Frame, FrameNumber, Position, SourceFile, Thread, Time, Variable};
+use rdb_protocol::{EventIndex, Frame, FrameNumber, Limits, Position, SourceFile, Thread, Time, Variable};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,8 @@ pub(crate) struct Process {
     following: Option<Follow>,
     /// Whether it watches anything.
     watching: bool,
+    /// Instructions passed since the stop point, where it goes by them.
+    instructions: u64,
     origin: Option<CheckpointId>,
 }
 
@@ -54,6 +56,7 @@ impl Process {
             marks: 0,
             following: None,
             watching: false,
+            instructions: 0,
             origin: None,
         };
         // What it cannot read of the trace at its start, it says at the first order.
@@ -109,6 +112,7 @@ impl Process {
             marks: self.marks,
             following: self.following,
             watching: self.watching,
+            instructions: self.instructions,
             origin: self.origin,
         })
     }
@@ -122,6 +126,26 @@ impl Process {
             }
             other => Err(unexpected("Run", &other)),
         }
+    }
+
+    /// Runs to where so many more instructions have been passed, or to the next stop point. The process must not become a checkpoint.
+    pub(crate) fn step_instructions(&mut self, count: u64, interrupt: &Interrupt) -> Result<Stopped, Fault> {
+        match self
+            .ask(&Order::Instructions { count }, None, Some(interrupt))
+            .map_err(blame_trace)?
+        {
+            Answer::Stopped(stopped) => {
+                self.position = stopped.position.clone();
+                self.instructions = stopped.instructions;
+                Ok(stopped)
+            }
+            other => Err(unexpected("Instructions", &other)),
+        }
+    }
+
+    /// Instructions passed since the stop point, where it goes by them.
+    pub(crate) fn instructions(&self) -> u64 {
+        self.instructions
     }
 
     /// Makes sure it knows this breakpoint set.
@@ -296,6 +320,14 @@ impl Process {
         match self.ask(&order, Some(deadline), Some(interrupt))? {
             Answer::Locals(variables) => Ok(variables),
             other => Err(unexpected("Locals", &other)),
+        }
+    }
+
+    /// The values on the stack of the frame stood in, spending the process.
+    pub(crate) fn value_stack(mut self, limits: Limits, deadline: Duration, interrupt: &Interrupt) -> Result<Vec<Option<String>>, Fault> {
+        match self.ask(&Order::Stack { limits }, Some(deadline), Some(interrupt))? {
+            Answer::Stack(values) => Ok(values),
+            other => Err(unexpected("Stack", &other)),
         }
     }
 

@@ -12,6 +12,9 @@ use crate::work::Work;
 use rdb_protocol::client::{Call, FailureCode, Notification, Query, Reply, Stop, StopReason};
 use std::sync::Arc;
 
+/// Lines of output that are told when a move has passed them.
+const MOST_LINES: usize = 100;
+
 /// A session. The recording ends with the last one on it.
 pub(crate) struct Session {
     // First: it must be over before the recording goes.
@@ -128,6 +131,7 @@ impl Session {
             Ok(stand) => stand,
             Err(fault) => return (Answer::new(Err(fault)), false),
         };
+        let from = stand.timeline.here.time;
         let (result, met) = Work::new(&mut stand, &self.recording, &self.board).carry_out(call, task);
         if let Ok(Reply::Stopped(stop)) = &result
             && stop.reason != StopReason::Here
@@ -136,6 +140,10 @@ impl Session {
             self.cursor
                 .audience
                 .tell_others(self.number, || Notification::Stopped(stop.clone()));
+            let lines = stand.timeline.output_passed(from, MOST_LINES);
+            if !lines.is_empty() {
+                self.cursor.audience.tell_others(self.number, || Notification::Output(lines));
+            }
         }
         let answer = Answer {
             result,

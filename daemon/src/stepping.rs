@@ -39,6 +39,9 @@ impl Timeline {
     pub(crate) fn finish(&mut self, direction: Direction, task: &mut Task<'_>) -> Result<StopReason, Fault> {
         self.require_stop_points()?;
         self.whole(|t| {
+            if direction == Direction::Forward && t.has_begun_since(task)? {
+                t.step(1, Direction::Forward, task)?;
+            }
             let stack = t.stack(task)?;
             let leaving = usize::from(t.leaves());
             match direction {
@@ -57,6 +60,13 @@ impl Timeline {
         self.require_stop_points()?;
         self.marks.set_until(Some(place));
         let reason = self.whole(|t| {
+            if t.has_begun_since(task)? {
+                // Backward that leads out of it.
+                match direction {
+                    Direction::Forward => drop(t.step(1, Direction::Forward, task)?),
+                    Direction::Backward => return t.back_to_stop_point(task),
+                }
+            }
             let stack = t.stack(task)?;
             match direction {
                 Direction::Forward => {
@@ -133,6 +143,9 @@ impl Timeline {
     }
 
     fn next_forward(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        if self.has_begun_since(task)? {
+            return self.step(1, Direction::Forward, task);
+        }
         let stack = self.stack(task)?;
         match &stack[usize::from(self.leaves()).min(stack.len())..] {
             // Whatever the thread, or another, does next.
@@ -142,6 +155,9 @@ impl Timeline {
     }
 
     fn next_backward(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        if self.has_begun_since(task)? {
+            return self.back_to_stop_point(task);
+        }
         let stack = self.stack(task)?;
         match self.last_of(&stack, task)? {
             Some(reason) => Ok(reason),
@@ -200,6 +216,22 @@ impl Timeline {
     /// The activations on the stack, innermost first.
     fn stack(&mut self, task: &mut Task<'_>) -> Result<Vec<Activation>, Fault> {
         Ok(self.backtrace(None, MOST_FRAMES, task)?.into_iter().map(|f| f.activation).collect())
+    }
+
+    /// Whether the cursor stands between stop points, in an activation that had none yet.
+    fn has_begun_since(&mut self, task: &mut Task<'_>) -> Result<bool, Fault> {
+        if self.here.instruction == 0 {
+            return Ok(false);
+        }
+        let now = self.stack(task)?;
+        let before = self.at_cursor(task)?.backtrace(None, MOST_FRAMES)?;
+        Ok(now.first().is_some_and(|a| before.iter().all(|f| f.activation != *a)))
+    }
+
+    /// Back to the stop point that the cursor stands behind.
+    fn back_to_stop_point(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        self.land(self.here.time, task)?;
+        Ok(StopReason::Step)
     }
 
     /// Whether the stop point stood at is the last of its activation.

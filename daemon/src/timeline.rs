@@ -25,10 +25,19 @@ use std::time::Instant;
 pub(crate) struct Place {
     /// When.
     pub time: Time,
+    /// So many instructions later; 0 at the stop point itself.
+    pub instruction: u64,
     /// Where; `None` when the recording has no stop point.
     pub location: Option<Location>,
     /// Breakpoints that lie here.
     pub breakpoints: Vec<u32>,
+}
+
+impl Place {
+    /// Time and instruction: what tells earlier from later.
+    pub(crate) fn moment(&self) -> (Time, u64) {
+        (self.time, self.instruction)
+    }
 }
 
 /// What a run looks out for.
@@ -66,6 +75,8 @@ pub(crate) struct Timeline {
     pub(crate) marks: Marks,
     pub(crate) here: Place,
     pub(crate) active: Option<Process>,
+    /// One that stands between stop points, behind the stop point of this time.
+    pub(crate) inside: Option<(Time, Process)>,
     pub(crate) pace: Pace,
     /// What there is to say about the last move: conditions that failed.
     pub(crate) notes: Vec<String>,
@@ -88,6 +99,7 @@ impl Timeline {
     pub(crate) fn new(tree: Arc<Mutex<Tree>>, known: Arc<Known>, references: References, pace: Pace) -> Timeline {
         let here = Place {
             time: Time::BEGIN,
+            instruction: 0,
             location: None,
             breakpoints: Vec::new(),
         };
@@ -97,6 +109,7 @@ impl Timeline {
             marks: Marks::default(),
             here,
             active: None,
+            inside: None,
             pace,
             notes: Vec::new(),
             changes: Vec::new(),
@@ -184,11 +197,15 @@ impl Timeline {
         Ok(landing)
     }
 
-    /// The active process, standing at the cursor.
+    /// The active process, standing at the cursor, or at the stop point before it.
     pub(crate) fn at_cursor(&mut self, task: &mut Task<'_>) -> Result<&mut Process, Fault> {
-        let time = self.here.time;
+        let here = self.here.clone();
+        let time = here.time;
         if !self.active.as_ref().is_some_and(|a| a.stands_at(time)) && self.seek(time, task)? != Landing::There {
             return Err(Fault::Garbled(format!("time {time} was there before and is not now")));
+        }
+        if here.instruction > 0 {
+            self.here = here;
         }
         self.active.as_mut().ok_or_else(|| Fault::Garbled("no active process".to_string()))
     }
@@ -218,8 +235,10 @@ impl Timeline {
             hit
         };
         let Position { time, location, .. } = process.position().clone();
+        self.inside = None;
         self.here = Place {
             time,
+            instruction: 0,
             location,
             breakpoints,
         };
@@ -244,7 +263,8 @@ impl Timeline {
     /// Finds out anew which breakpoints lie at the cursor.
     pub(crate) fn look(&mut self, task: &mut Task<'_>) -> Result<(), Fault> {
         self.here.breakpoints.clear();
-        if self.here.location.is_some() && !self.marks.is_empty() {
+        // Breakpoints lie at stop points alone.
+        if self.here.instruction == 0 && self.here.location.is_some() && !self.marks.is_empty() {
             self.at_cursor(task)?;
             if let Some(process) = self.active.take() {
                 self.arrive(process, task)?;
@@ -255,7 +275,7 @@ impl Timeline {
 
     /// After a death: drops what died and what it came from.
     pub(crate) fn recover(&mut self, origin: Option<CheckpointId>, last_words: &str) {
-        self.active = None;
+        (self.active, self.inside) = (None, None);
         self.tree().recover(origin, last_words);
     }
 

@@ -65,6 +65,9 @@ impl<'a> Work<'a> {
             Call::Step { count, direction } => self.moved(direction, task, |t, task| {
                 t.times(count, direction, task, |t, n, task| t.step(n, direction, task))
             }),
+            Call::StepInstruction { count, direction } => {
+                self.moved(direction, task, |t, task| t.step_instructions(count, direction, task))
+            }
             Call::Next { count, direction } => self.framed(direction, task, |t, task| {
                 t.times(count, direction, task, |t, n, task| t.next(n, direction, task))
             }),
@@ -148,6 +151,7 @@ impl<'a> Work<'a> {
             Call::Locals { frame, scope, limits } => {
                 retrying(self.timeline, task, |t, task| t.variables(frame, scope, limits, task)).map(Reply::Locals)
             }
+            Call::ValueStack { limits } => retrying(self.timeline, task, |t, task| t.value_stack(limits, task)).map(Reply::ValueStack),
             Call::Sources => Ok(Reply::Sources(self.sources(task)?.to_vec())),
             Call::Interrupt
             | Call::Open { .. }
@@ -167,7 +171,7 @@ impl<'a> Work<'a> {
     where
         F: FnMut(&mut Timeline, &mut Task<'_>) -> Result<StopReason, Fault>,
     {
-        let before = self.timeline.here.time;
+        let before = self.timeline.here.moment();
         self.timeline.notes.clear();
         self.timeline.changes.clear();
         self.timeline.printed.clear();
@@ -177,7 +181,7 @@ impl<'a> Work<'a> {
             reason = StopReason::Watchpoint;
         }
         // A jump has no direction but the one it turns out to have.
-        *self.direction = if reason != StopReason::Go || self.timeline.here.time >= before {
+        *self.direction = if reason != StopReason::Go || self.timeline.here.moment() >= before {
             direction
         } else {
             Direction::Backward
@@ -203,6 +207,7 @@ impl<'a> Work<'a> {
         Stop {
             reason,
             time: here.time,
+            instruction: here.instruction,
             location: here.location,
             breakpoints: here.breakpoints,
             direction: *self.direction,

@@ -12,14 +12,15 @@
 use crate::common::{BreakpointPlace, Direction, Frame, FrameNumber, Limits, Location, Scope, SourceFile, Thread, Time, Variable};
 pub use crate::query::{Query, QueryOf, SomeRows};
 pub use crate::told::{
-    Bookmark, BreakpointInfo, Change, CheckpointInfo, OutputLine, Past, Printed, Stop, StopReason, TraceInfo, Value, ValueChange, Watch,
+    Bookmark, BreakpointInfo, Change, CheckpointInfo, Moment, OutputLine, Past, Printed, Stop, StopReason, TraceInfo, Value, ValueChange,
+    Watch,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Version of this link. Changed whenever a frame's meaning changes.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;
 
 /// First four bytes of [`Hello`]: refuses strangers before any decoding of theirs matters.
 pub const MAGIC: [u8; 4] = *b"rdb1";
@@ -56,6 +57,8 @@ pub struct Request {
 pub enum Target {
     /// To a stop point.
     Time(Time),
+    /// To the instruction of this number behind a stop point, 0 the stop point itself.
+    Instruction(Time, u64),
     /// To the first stop point.
     Start,
     /// To the last.
@@ -64,6 +67,15 @@ pub enum Target {
     Output(u32),
     /// To this part of the whole, in thousandths (`go 50%` is 500).
     Permille(u16),
+}
+
+impl From<Moment> for Target {
+    fn from(moment: Moment) -> Target {
+        match moment.instruction {
+            0 => Target::Time(moment.time),
+            number => Target::Instruction(moment.time, number),
+        }
+    }
 }
 
 /// What can be asked.
@@ -79,6 +91,13 @@ pub enum Call {
     },
     /// Move by `count` stop points. Reply: [`Reply::Stopped`].
     Step {
+        /// How many, at least 1.
+        count: u64,
+        /// Which way.
+        direction: Direction,
+    },
+    /// Move by `count` instructions; stop points count as the places they are. Reply: [`Reply::Stopped`].
+    StepInstruction {
         /// How many, at least 1.
         count: u64,
         /// Which way.
@@ -216,6 +235,11 @@ pub enum Call {
         /// How much of their values.
         limits: Limits,
     },
+    /// The values on the stack of the frame stood in. Reply: [`Reply::ValueStack`].
+    ValueStack {
+        /// How much of the values.
+        limits: Limits,
+    },
     /// What the program has printed so far. Reply: [`Reply::Output`].
     Output {
         /// At most so many lines, the last ones.
@@ -265,6 +289,8 @@ pub enum Reply {
     Threads(Vec<Thread>),
     /// The variables.
     Locals(Vec<Variable>),
+    /// The values, the oldest first; `None` for a place that holds none.
+    ValueStack(Vec<Option<String>>),
     /// The values, by time; whether there are more.
     History(Vec<Past>, bool),
     /// The lines printed.
@@ -336,6 +362,9 @@ pub enum Notification {
     },
     /// Another session has moved the cursor shared with it.
     Stopped(Stop),
+    /// Another session has moved the cursor shared with it forward, over these lines that the program printed: told where the lines of the
+    /// recording are known ([`Call::Output`]), at most the last ones.
+    Output(Vec<OutputLine>),
     /// Another session has changed the breakpoints shared with it: all there are now.
     Breakpoints(Vec<BreakpointInfo>),
     /// Another session has changed the trace's bookmarks: all there are now.

@@ -51,6 +51,8 @@ pub enum StopKind {
     Yield,
     /// An exception is about to leave a frame. Shown `!!`.
     Unwind,
+    /// No stop point, but an instruction between two of them. Shown `+`.
+    Instruction,
 }
 
 /// Where the program stands, as its source names it.

@@ -27,6 +27,17 @@ pub enum Order {
     Follow(Option<Follow>),
     /// Run forward. Answer: [`Answer::Stopped`] or [`Answer::Diverged`].
     Run(Run),
+    /// Only in a throw-away copy: run forward to where so many more instructions have been passed, or to the next stop point if that is
+    /// sooner. Answer: as to [`Order::Run`].
+    Instructions {
+        /// How many, at least 1.
+        count: u64,
+    },
+    /// Only in a throw-away copy: the objects on the value stack of the frame stood in, the oldest first. Answer: [`Answer::Stack`].
+    Stack {
+        /// How much of values.
+        limits: Limits,
+    },
     /// Where do you stand, and which breakpoints stand there? Answer: [`Answer::Stopped`] with [`RunEnd::Goal`].
     Where,
     /// The stack of a thread, innermost first, at most `limit` frames. Reads only. Answer: [`Answer::Frames`].
@@ -296,6 +307,8 @@ pub struct Stopped {
     pub main_done: Option<Time>,
     /// With [`Order::WatchLife`]: what was seen of the object.
     pub boundaries: Option<Boundaries>,
+    /// With [`Order::Instructions`]: so many were passed since the stop point at which the first such order came.
+    pub instructions: u64,
 }
 
 /// A replay that no longer follows the recording.
@@ -303,6 +316,8 @@ pub struct Stopped {
 pub struct Divergence {
     /// At which event.
     pub event: EventIndex,
+    /// After this stop point; [`Time::BEGIN`] before the first.
+    pub time: Time,
     /// In which thread.
     pub thread: u32,
     /// What the trace says.
@@ -371,6 +386,8 @@ pub enum Answer {
     Observed(Observed),
     /// The variables.
     Locals(Vec<Variable>),
+    /// The values, the oldest first; `None` for a place that holds none.
+    Stack(Vec<Option<String>>),
     /// Whether the object watched is there.
     There(bool),
     /// The exceptions.

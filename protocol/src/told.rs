@@ -125,6 +125,8 @@ pub struct Stop {
     pub reason: StopReason,
     /// When.
     pub time: Time,
+    /// So many instructions later; 0 at the stop point itself.
+    pub instruction: u64,
     /// Where; `None` when the program has no stop point here (an empty history).
     pub location: Option<Location>,
     /// Breakpoints hit here, ascending (whatever the reason).
@@ -139,6 +141,35 @@ pub struct Stop {
     pub notes: Vec<String>,
     /// What the actions met on the way came to, in the order in which they were met.
     pub printed: Vec<Printed>,
+}
+
+impl Stop {
+    /// When, instruction included.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment {
+            time: self.time,
+            instruction: self.instruction,
+        }
+    }
+}
+
+/// A stop point, or an instruction between it and the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// The stop point.
+    pub time: Time,
+    /// So many instructions later.
+    pub instruction: u64,
+}
+
+impl core::fmt::Display for Moment {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.instruction {
+            0 => self.time.fmt(f),
+            n => write!(f, "{}+{n}", self.time),
+        }
+    }
 }
 
 /// What an action came to.

@@ -66,6 +66,14 @@ class Client:
         """Backward by stop points."""
         return self.db.move("bstep %d" % count)
 
+    def stepi(self, count=1):
+        """Forward by instructions."""
+        return self.db.move("stepi %d" % count)
+
+    def bstepi(self, count=1):
+        """Backward by instructions."""
+        return self.db.move("bstepi %d" % count)
+
     def next(self, count=1):
         """Forward over calls."""
         return self.db.move("next %d" % count)

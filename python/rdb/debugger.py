@@ -4,7 +4,7 @@ from collections import namedtuple
 
 from .link import Link
 
-Stop = namedtuple("Stop", "reason time file line function kind thread breakpoints value")
+Stop = namedtuple("Stop", "reason time file line function kind thread breakpoints value instruction")
 Frame = namedtuple("Frame", "file line function id")
 #: A breakpoint or an action that was set from here.
 Point = namedtuple("Point", "id file line condition temporary action")
@@ -15,20 +15,38 @@ def _lines(text):
 
 
 class Debugger:
-    """A session on a trace, with its cursor. `Client.register` attaches clients to it."""
+    """A session on a trace, with a cursor of its own, or the one that all share who name it: `cursor`. `Client.register` attaches
+    clients to it."""
 
-    def __init__(self, trace="latest", rdbctl="rdbctl", env=None):
-        self.link = Link(trace, rdbctl, env)
+    def __init__(self, trace="latest", rdbctl="rdbctl", env=None, cursor=None):
+        self.link = Link(trace, rdbctl, env, cursor)
         self.clients = []
         self.points = {}
         self.tracing = False
-        self.here = self._stop(self.link.command("when"))
+        self._here = self._stop(self.link.command("when"))
+        self._doubtful = False
+        self.link.news = self._heard
+
+    @property
+    def here(self):
+        """The last stop; where another client has moved the cursor shared with it, that of its move, as far as it is known."""
+        if self._doubtful:
+            self.here = self._stop(self.link.command("when"))
+        return self._here
+
+    @here.setter
+    def here(self, stop):
+        self._here, self._doubtful = stop, False
+
+    def _heard(self, news):
+        self._doubtful = True
+        self.output(news)
 
     @staticmethod
     def _stop(answer):
         s = answer["stop"]
         return Stop(s["reason"], answer["time"], s["file"], s["line"], s["function"], s["kind"], s["thread"],
-                    s["breakpoints"], s.get("value"))
+                    s["breakpoints"], s.get("value"), s.get("instruction", 0))
 
     def output(self, text):
         """Tells all clients."""

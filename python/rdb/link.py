@@ -16,10 +16,14 @@ class Gone(Exception):
 
 
 class Link:
-    """One session on a trace. `rdbctl` is the program to run, `env` its environment."""
+    """One session on a trace. `rdbctl` is the program to run, `env` its environment; `cursor` is the name of a cursor to share."""
 
-    def __init__(self, trace="latest", rdbctl="rdbctl", env=None):
+    def __init__(self, trace="latest", rdbctl="rdbctl", env=None, cursor=None):
+        #: Called with what other clients have done to what is shared with them.
+        self.news = lambda text: None
         command = [rdbctl, "batch", str(trace), "--json", "-"]
+        if cursor is not None:
+            command += ["--cursor", cursor]
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, encoding="utf-8")
@@ -39,7 +43,10 @@ class Link:
             answer = ""
         if not answer:
             raise Gone("rdbctl has ended; what it said is on standard error")
-        return json.loads(answer)
+        answer = json.loads(answer)
+        if answer.get("news"):
+            self.news(answer["news"])
+        return answer
 
     def command(self, line):
         """The answer to one command. Ends of the recording are no refusals."""

@@ -227,6 +227,31 @@ class Methods(unittest.TestCase):
         self.assertIn("if small:", "".join(self.outputs()))
         self.assertFalse(self.client.trace_toggle())
 
+    def test_stepi(self):
+        self.at_fib()
+        here = self.db.here
+        self.assertEqual(here.instruction, 0)
+        inside = self.client.stepi(2)
+        self.assertEqual((inside.time, inside.instruction, inside.kind), (here.time, 2, "instruction"))
+        back = self.client.bstepi(2)
+        self.assertEqual((back.time, back.instruction, back.kind), (here.time, 0, here.kind))
+
+    def test_a_cursor_of_a_name_is_shared(self):
+        trace, rdbctl = os.environ["RDB_TEST_TRACE"], os.environ["RDB_TEST_RDBCTL"]
+        one, two = (rdb.Debugger(trace, rdbctl, cursor="common") for _ in range(2))
+        try:
+            other = Recorder().register(two)
+            moved = one.move("go 40")
+            # It is told with the next answer, whatever that is about.
+            self.assertEqual(other.evalcode("1 + 1"), "2")
+            self.assertIn("another client moved the cursor to time 40", str(other.told))
+            self.assertEqual(two.here.time, moved.time)
+            self.assertEqual(other.step().time, 41)
+            self.assertEqual(self.db.here.time, 1)
+        finally:
+            one.link.close()
+            two.link.close()
+
     def test_one_command_is_one_line(self):
         for line in ("", "# nothing", "step\nstep"):
             with self.assertRaises(ValueError):

@@ -1,6 +1,6 @@
 //! Damaged, missing and foreign traces: one clear line, and what is whole can still be replayed.
 
-use super::support::{Sandbox, header, header_of, program, text};
+use super::support::{Sandbox, header, header_of, program, text, travelling};
 use rdb_trace::{HEADER_SIZE, Opened, Reader, Writer};
 use std::fs;
 
@@ -135,6 +135,60 @@ fn another_result_is_a_divergence_with_its_place() {
         "{said}"
     );
     assert!(header(&trace).events > 0);
+}
+
+#[test]
+fn what_lies_before_a_divergence_can_be_seen() {
+    for python in travelling() {
+        let mut sandbox = Sandbox::new();
+        let source = "n = int(open('number').read())\nfor i in range(n % 10):\n    print(i, flush=True)\nprint('done', flush=True)\n";
+        fs::write(sandbox.path("number"), "70000003").unwrap();
+        fs::write(sandbox.path("rounds.py"), source).unwrap();
+        let path = python.path.display().to_string();
+        let trace = sandbox.record("trace", &[&path, "-S", "-E", "rounds.py"]).trace;
+        sandbox.verify(&trace);
+        let events = trace.join("events");
+        let mut bytes = fs::read(&events).unwrap();
+        // One round less than there was.
+        let changed = rewrite(&mut bytes, |effect| match effect.windows(8).position(|w| w == b"70000003") {
+            Some(at) => {
+                effect[at + 7] = b'2';
+                true
+            }
+            None => false,
+        });
+        assert_eq!(changed, 1, "{path}");
+        fs::write(&events, bytes).unwrap();
+        let mut answers = sandbox.batch(&trace, &["go end".into(), "break 3".into(), "continue".into(), "go 100%".into()]);
+        let mut good = 0;
+        for answer in [answers.remove(0), answers.pop().unwrap()] {
+            assert_eq!(answer["error"]["code"], "divergence", "{path}: {answer}");
+            let said = answer["error"]["text"].as_str().unwrap().to_owned();
+            let time = said.rsplit_once("`go ").and_then(|s| s.1.split_once('`')).unwrap().0;
+            good = time.parse::<u64>().unwrap();
+            assert!(
+                said.ends_with(&format!("; up to time {good} all is as recorded: `go {good}` leads there")),
+                "{path}: {said}"
+            );
+        }
+        let script = [
+            format!("go {good}"),
+            "print i, n".into(),
+            "step".into(),
+            "when".into(),
+            "break 3".into(),
+            "bcontinue".into(),
+            "print i".into(),
+        ];
+        let answers = sandbox.batch(&trace, &script);
+        assert_eq!(
+            (&answers[0]["time"], &answers[1]["text"]),
+            (&good.into(), &"(1, 70000002)".into()),
+            "{path}: {answers:?}"
+        );
+        assert_eq!(answers[2]["error"]["code"], "divergence", "{path}: {answers:?}");
+        assert_eq!(answers[6]["text"], "1", "{path}: {answers:?}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod daemon;
 mod disassembly;
 mod faults;
 mod index;
+mod instructions;
 mod interrupts;
 mod kept;
 mod model;

@@ -41,6 +41,71 @@ fn printed(answer: &Value) -> Vec<(u64, String)> {
 }
 
 #[test]
+fn output_is_a_place_for_actions_and_commands() {
+    for python in travelling() {
+        let mut sandbox = Sandbox::new();
+        let source = "n = 0\nfor i in range(4):\n    n += i\n    print('sum is', n, flush=True)\n";
+        std::fs::write(sandbox.path("sums.py"), source).unwrap();
+        let path = sandbox.path("sums.py").display().to_string();
+        let trace = sandbox.record("trace", &[python.path.to_str().unwrap(), "-S", "-E", &path]).trace;
+        sandbox.verify(&trace);
+        let answers = run(
+            &mut sandbox,
+            &trace,
+            &[
+                "action output /sum is [13]/ (i, n)",
+                "c",
+                "output",
+                "bc",
+                "action output is n",
+                "disable 1",
+                "c",
+                "break output is 6",
+                "commands",
+                "print i * 100",
+                "end",
+                "bc",
+                "info breakpoints",
+                "action output /is n",
+                "action output /is/",
+            ],
+        );
+        assert_eq!(
+            said(&answers[0]),
+            "Action 1 at output that matches sum is [13] print (i, n)",
+            "{path}"
+        );
+        // When these lines were printed is known from elsewhere.
+        let rows: Vec<&str> = said(&answers[2]).lines().collect();
+        let time = |row: usize| rows[row].split_whitespace().nth(1).unwrap().parse::<u64>().unwrap();
+        let found = vec![(time(1), "(1, 1)".to_owned()), (time(2), "(2, 3)".to_owned())];
+        assert_eq!(printed(&answers[1]), found, "{}", answers[1]);
+        let backward: Vec<_> = found.iter().rev().cloned().collect();
+        assert_eq!(printed(&answers[3]), backward, "{}", answers[3]);
+        let all: Vec<(u64, String)> = (0..4).zip(["0", "1", "3", "6"]).map(|(row, n)| (time(row), n.to_owned())).collect();
+        assert_eq!(printed(&answers[6]), all, "{}", answers[6]);
+        assert_eq!(
+            (&answers[11]["time"], &answers[11]["ok"]),
+            (&time(3).into(), &true.into()),
+            "{}",
+            answers[11]
+        );
+        assert!(said(&answers[11]).ends_with("300"), "{}", answers[11]);
+        assert!(said(&answers[12]).contains("at output that matches is 6"), "{}", answers[12]);
+        assert!(
+            error(&answers[13]).starts_with("expected a slash and an expression"),
+            "{}",
+            answers[13]
+        );
+        assert!(
+            error(&answers[14]).starts_with("expected a slash and an expression"),
+            "{}",
+            answers[14]
+        );
+    }
+}
+
+#[test]
 fn actions_print_after_the_fact() {
     for python in travelling() {
         let mut sandbox = Sandbox::new();
@@ -123,7 +188,7 @@ fn actions_print_after_the_fact() {
             answers[20]
         );
         assert_eq!(error(&answers[21]), "expected a place and an expression after action");
-        assert!(error(&answers[22]).starts_with("an action cannot be at output"));
+        assert_eq!(error(&answers[22]), "no line that the program printed matches 'x'");
         let shown: Vec<String> = printed(&answers[27]).into_iter().map(|p| p.1).collect();
         assert_eq!(shown, ["seen -1", "seen 1", "seen 5", "seen 3"], "{}", answers[27]);
     }

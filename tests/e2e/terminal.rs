@@ -1,6 +1,7 @@
 //! The prompt on a real pseudo-terminal: what a person sees and types.
 
-use super::support::{Sandbox, program, wait_until};
+use super::support::{Sandbox, program, travelling, wait_until};
+use nix::sys::signal::Signal;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
@@ -17,9 +18,14 @@ struct Terminal {
 
 impl Terminal {
     fn replay(sandbox: &Sandbox, trace: &Path) -> Terminal {
+        Terminal::with(sandbox, trace, "")
+    }
+
+    /// With these options of `replay`.
+    fn with(sandbox: &Sandbox, trace: &Path, options: &str) -> Terminal {
         let rdbctl = sandbox.rdbctl();
         let line = format!(
-            "stty cols 150 noflsh; exec {} replay {}",
+            "stty cols 150 noflsh; exec {} replay {} {options}",
             rdbctl.get_program().display(),
             trace.display()
         );
@@ -198,4 +204,55 @@ fn a_session_at_the_prompt() {
     t.expect("0\n");
     t.keys("\x04");
     t.end();
+}
+
+/// A prompt that waits tells what others do, and goes on with the line as far as it was typed.
+#[test]
+fn news_is_told_while_the_prompt_waits() {
+    for python in travelling() {
+        let mut sandbox = Sandbox::new();
+        let source = "n = 0\nfor i in range(3):\n    n += i\n    print('sum', n, flush=True)\n";
+        std::fs::write(sandbox.path("sums.py"), source).unwrap();
+        let path = sandbox.path("sums.py").display().to_string();
+        let trace = sandbox.record("trace", &[python.path.to_str().unwrap(), "-S", "-E", &path]).trace;
+        sandbox.verify(&trace);
+        sandbox.daemon();
+        let mut waits = Terminal::with(&sandbox, &trace, "--cursor common");
+        waits.expect("(1)$ ");
+        let mut acts = Terminal::with(&sandbox, &trace, "--cursor common");
+        acts.expect("(1)$ ");
+        acts.keys("step\r");
+        acts.expect("(2)$ ");
+        waits.expect("another client moved the cursor to time 2:");
+        waits.expect("line 2 in <module>");
+        waits.keys("prin");
+        waits.expect("prin");
+        acts.keys("break sums.py:3\r");
+        waits.expect("another client set breakpoint 1 at ");
+        waits.expect("prin");
+        acts.keys("mark here\r");
+        waits.expect("another client changed the bookmarks");
+        waits.keys("t n + 41\r");
+        waits.expect("41\n");
+        // Stands where the other went, and the other hears of it in turn.
+        waits.expect("(2)$ ");
+        waits.keys("continue\r");
+        waits.expect("Hit breakpoint 1");
+        acts.expect("another client moved the cursor to time 3:");
+        // Lines of output are told once they are known.
+        acts.keys("output\r");
+        acts.expect("nothing was printed before this time");
+        acts.keys("go end\r");
+        waits.expect("the program printed on the way:");
+        waits.expect("sum 3\n");
+        sandbox.end_daemon(Signal::SIGTERM);
+        waits.expect("the daemon was told to end");
+        sandbox.daemon();
+        waits.keys("go 2\r");
+        waits.expect("line 2 in <module>");
+        for mut terminal in [waits, acts] {
+            terminal.keys("\x04");
+            terminal.end();
+        }
+    }
 }

@@ -49,6 +49,8 @@ pub struct Host {
     noting: Option<Vec<u64>>,
     /// Those noted in interpreters that are gone.
     raised: Raises,
+    /// Instructions passed in interpreters that are gone.
+    instructions_before: u64,
 }
 
 impl Host {
@@ -68,6 +70,7 @@ impl Host {
             life_cut: None,
             noting: None,
             raised: Raises::default(),
+            instructions_before: 0,
         }
     }
 
@@ -132,6 +135,7 @@ impl Host {
             ..seen
         });
         self.keep_raises();
+        self.instructions_before = self.instructions();
         self.before = self.time();
         self.main_done = None;
         self.stops = None;
@@ -212,10 +216,29 @@ impl Host {
     }
 
     /// Whether registers may hold something else than in the recording where they are of no use: an object's life is watched, and the
-    /// interpreter's allocators are hooked, or something is evaluated on the way.
+    /// interpreter's allocators are hooked, or something is evaluated on the way, or pairs of instructions are taken apart.
     #[must_use]
     pub fn is_hooked(&self) -> bool {
-        self.stops_ref().is_some_and(|s| s.watched().is_some() || s.has_inline())
+        self.stops_ref()
+            .is_some_and(|s| s.watched().is_some() || s.has_inline() || s.is_stepping())
+    }
+
+    /// Only in a throw-away process: pauses where so many more instructions have been passed.
+    ///
+    /// # Errors
+    /// Why that cannot be done.
+    pub fn step_instructions(&mut self, count: u64) -> Result<(), String> {
+        match self.stops().map(|s| s.step_instructions(count)) {
+            Some(true) => Ok(()),
+            Some(false) => Err(String::from("the dispatch table cannot be written")),
+            None => Err(String::from("there is no interpreter here")),
+        }
+    }
+
+    /// Instructions passed since.
+    #[must_use]
+    pub fn instructions(&self) -> u64 {
+        self.instructions_before + self.stops_ref().map_or(0, Stops::instructions)
     }
 
     /// What was seen of the object watched, in times of all interpreters.
@@ -405,6 +428,7 @@ fn hook(stops: &mut Stops, reason: Reason) {
     match reason {
         Reason::Stop { goal, breakpoints, own } => orders::at_stop(agent, goal, &breakpoints, own),
         Reason::MainDone => orders::main_done(agent),
+        Reason::Instruction => orders::at_instruction(agent),
     }
     agent.host.stops = outside;
 }

@@ -29,6 +29,8 @@ pub struct Running {
     pub at_event: bool,
     /// How many activations had begun in the followed frame by then.
     pub begun_before: u32,
+    /// So many instructions are to be passed, from the second half of a fused pair on: first half first.
+    pub instructions: Option<u64>,
 }
 
 /// Paused at the very start.
@@ -51,6 +53,12 @@ pub fn at_stop(agent: &mut Agent, goal: bool, breakpoints: &[u32], own: bool) {
             send(agent, &answer);
         }
         return pause(agent, RunEnd::Goal, &[]);
+    }
+    if let Some(count) = agent.replay().running.instructions.take() {
+        if let Err(reason) = step(agent, count) {
+            failed(agent, &reason);
+        }
+        return;
     }
     let hits = agent.replay().running.run.as_ref().map_or(Hits::Ignore, |r| r.hits);
     if hits == Hits::Evaluate {
@@ -75,6 +83,11 @@ pub fn at_stop(agent: &mut Agent, goal: bool, breakpoints: &[u32], own: bool) {
             breakpoints: Vec::from(breakpoints),
         });
     }
+}
+
+/// As many instructions were passed as asked for.
+pub fn at_instruction(agent: &mut Agent) {
+    pause(agent, RunEnd::Goal, &[]);
 }
 
 /// The main module is done: a run that looks for places to stop ends here.
@@ -123,6 +136,7 @@ pub fn diverged(agent: &mut Agent, expected: &str, actual: &str) -> ! {
         Purpose::Serve(_) => {
             let d = Divergence {
                 event: EventIndex(event),
+                time: Time(agent.host.place().0),
                 thread,
                 expected: String::from(expected),
                 actual: String::from(actual),
@@ -218,6 +232,7 @@ fn stopped(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) -> Stopped {
         begun: followed.begun > 0,
         main_done: agent.host.main_done().map(Time),
         boundaries: agent.host.boundaries(),
+        instructions: agent.host.instructions(),
     }
 }
 
@@ -250,6 +265,14 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                 Answer::Done
             }
             Order::Run(run) => match start(agent, run) {
+                Some(answer) => answer,
+                None => return,
+            },
+            Order::Instructions { count } => match instructions(agent, count) {
+                Ok(()) => return,
+                Err(reason) => Answer::Failed { reason },
+            },
+            Order::Stack { limits } => match probe::ask(agent, probe::Question::Stack(limits)) {
                 Some(answer) => answer,
                 None => return,
             },
@@ -375,11 +398,44 @@ fn start(agent: &mut Agent, run: Run) -> Option<Answer> {
         last_hit: None,
         at_event: false,
         begun_before: 0,
+        instructions: None,
     };
     if evaluates {
         inline::begin(agent);
     }
     None
+}
+
+/// Begins a run of so many instructions, at most to the next stop point.
+fn instructions(agent: &mut Agent, count: u64) -> Result<(), String> {
+    let stop = agent.host.stops().and_then(|s| s.stop());
+    let stop = stop.ok_or("there is no stop point here")?;
+    if agent.replay().ended {
+        return Err(String::from("the recording ends here"));
+    }
+    let until_time = Some(Time(agent.host.place().0 + 1));
+    agent.replay().goal_event = u64::MAX;
+    agent.replay().running = Running {
+        run: Some(Run {
+            until_time,
+            until_event: None,
+            hits: Hits::Ignore,
+        }),
+        ..Running::default()
+    };
+    if stop.second_half {
+        agent.replay().running.instructions = Some(count);
+        if let Some(stops) = agent.host.stops() {
+            stops.split();
+        }
+        return Ok(());
+    }
+    step(agent, count)
+}
+
+fn step(agent: &mut Agent, count: u64) -> Result<(), String> {
+    agent.host.arm(Some(agent.host.place().0 + 1), false);
+    agent.host.step_instructions(count)
 }
 
 /// A copy of this process, a child of the daemon. `None` in the copy.

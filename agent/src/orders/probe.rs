@@ -32,6 +32,8 @@ pub enum Question {
     Row,
     /// To list a frame's variables.
     Locals(FrameNumber, Scope, Limits),
+    /// For the values on the stack of the frame stood in.
+    Stack(Limits),
 }
 
 /// What a probe keeps.
@@ -89,6 +91,16 @@ pub fn ask(agent: &mut Agent, question: Question) -> Option<Answer> {
             let mut rows = Rows::default();
             match agent.host.evaluate_inline(thread, &mut rows) {
                 Ok(()) => Answer::Rows(rows),
+                Err(reason) => Answer::Failed { reason },
+            }
+        }
+        Question::Stack(limits) => {
+            let listed = match agent.host.stops() {
+                Some(stops) => evaluate::value_stack(stops, limits),
+                None => Err("there is no stop point here".to_string()),
+            };
+            match listed {
+                Ok(values) => Answer::Stack(values),
                 Err(reason) => Answer::Failed { reason },
             }
         }

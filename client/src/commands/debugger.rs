@@ -8,8 +8,8 @@ use crate::Fault;
 use crate::link::{Session, SessionError};
 use crate::show::source::Sources;
 use crate::show::{Colour, json, text};
-use rdb_protocol::client::{FailureCode, Stop, StopReason, TraceInfo};
-use rdb_protocol::{Limits, Scope, Time};
+use rdb_protocol::client::{FailureCode, Moment, Stop, StopReason, TraceInfo};
+use rdb_protocol::{Limits, Scope};
 
 /// Frames shown by `backtrace`.
 pub(super) const MOST_FRAMES: u32 = 200;
@@ -30,7 +30,7 @@ pub struct Debugger {
     /// The thread looked at; `None` the one stood in.
     pub(super) looked_at: Option<u32>,
     /// Where the moves began, the last one at the end.
-    pub(super) trail: Vec<Time>,
+    pub(super) trail: Vec<Moment>,
     /// How much of values is shown.
     pub(super) limits: Limits,
     /// What lines lead to.
@@ -106,6 +106,7 @@ impl Debugger {
     pub(super) fn run(&mut self, command: Command) -> Outcome {
         let result = match command {
             Command::Step { count, direction } => self.moved(|s| s.travel(|c| c.step(count, direction))),
+            Command::StepInstruction { count, direction } => self.moved(|s| s.travel(|c| c.step_instruction(count, direction))),
             Command::Next { count, direction } => self.moved(|s| s.travel(|c| c.next(count, direction))),
             Command::Finish { direction } => self.moved(|s| s.travel(|c| c.finish(direction))),
             Command::Until { place, direction } => self.moved(|s| s.travel(|c| c.until(place, direction))),
@@ -159,6 +160,7 @@ impl Debugger {
             Command::Info(InfoTopic::Sources, pattern) => self.source_files(&pattern),
             Command::Info(InfoTopic::Source, _) => self.source_file(),
             Command::Info(InfoTopic::Line, place) => self.line(&place),
+            Command::Info(InfoTopic::Stack, _) => self.value_stack(),
             Command::Info(InfoTopic::Threads, _) => self.threads(),
             Command::Info(InfoTopic::Marks, _) => self.bookmarks(),
             Command::Info(InfoTopic::Breakpoints, _) => self
@@ -177,7 +179,7 @@ impl Debugger {
     }
 
     pub(super) fn moved(&mut self, go: impl FnOnce(&mut Session) -> Result<Stop, SessionError>) -> Result<Outcome, SessionError> {
-        let before = self.here.time;
+        let before = self.here.moment();
         let temporary: Vec<u32> = self.session.temporary();
         let commands = self.session.commands();
         let stop = go(&mut self.session)?;
@@ -193,7 +195,7 @@ impl Debugger {
                 text.push_str(&format!("Temporary breakpoint {id} is deleted\n"));
             }
         }
-        if stop.time != before {
+        if stop.moment() != before {
             self.trail.push(before);
             if self.trail.len() > TRAIL {
                 self.trail.remove(0);
@@ -245,7 +247,7 @@ impl Debugger {
     pub(super) fn failed(&self, error: SessionError) -> Outcome {
         match error {
             SessionError::Refused(f) if f.code == FailureCode::Interrupted => {
-                refused(json::code(f.code), format!("interrupted; still at time {}", self.session.time()))
+                refused(json::code(f.code), format!("interrupted; still at time {}", self.session.moment()))
             }
             SessionError::Refused(f) => refused(json::code(f.code), f.text),
             SessionError::Gone(text) => refused(Refusal::GONE, text),

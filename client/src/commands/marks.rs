@@ -86,7 +86,11 @@ impl Debugger {
     pub(super) fn set_bookmark(&mut self, name: &str) -> Result<Outcome, SessionError> {
         let time = self.here.time;
         self.session.call(|c| c.bookmark(name, Some(time)))?;
-        Ok(said(format!("{name} is time {time}\n")))
+        let note = match self.here.instruction {
+            0 => "",
+            _ => "note: bookmarks are at stop points; this is the one before the instruction stood at\n",
+        };
+        Ok(said(format!("{name} is time {time}\n{note}")))
     }
 
     pub(super) fn bookmarks(&mut self) -> Result<Outcome, SessionError> {
@@ -111,12 +115,12 @@ impl Debugger {
 
     /// To where we stood before the last move.
     pub(super) fn undo(&mut self) -> Result<Outcome, SessionError> {
-        let Some(&time) = self.trail.last() else {
+        let Some(&moment) = self.trail.last() else {
             return Ok(refused(Refusal::UNKNOWN, "there is no move to undo".into()));
         };
-        let outcome = self.moved(|s| s.travel(|c| c.go(Target::Time(time))))?;
+        let outcome = self.moved(|s| s.travel(|c| c.go(Target::from(moment))))?;
         // The undoing itself, and what it undid.
-        let left = self.trail.iter().rposition(|&t| t == time).unwrap_or(0);
+        let left = self.trail.iter().rposition(|&m| m == moment).unwrap_or(0);
         self.trail.truncate(left);
         Ok(outcome)
     }

@@ -26,11 +26,11 @@ fn describe(news: &News, sources: &mut Sources) -> String {
         News::Moved { stop, superseded: false } => {
             format!(
                 "another client moved the cursor to time {}:\n{}",
-                stop.time,
+                stop.moment(),
                 text::stop(stop, false, sources)
             )
         }
-        News::Moved { stop, .. } => format!("note: another client had moved the cursor to time {} before\n", stop.time),
+        News::Moved { stop, .. } => format!("note: another client had moved the cursor to time {} before\n", stop.moment()),
         News::Breakpoints { set, changed, deleted } => {
             let set = set
                 .iter()
@@ -40,6 +40,7 @@ fn describe(news: &News, sources: &mut Sources) -> String {
             let all = set.chain(changed).chain(deleted);
             all.map(|what| format!("note: another client {what}\n")).collect()
         }
+        News::Output(lines) => format!("the program printed on the way:\n{}", super::facts::output(lines)),
         News::Bookmarks(_) => "note: another client changed the bookmarks (info marks)\n".into(),
         News::Closing => "note: the daemon was told to end; the next command starts it again\n".into(),
     }

@@ -33,6 +33,24 @@ impl Debugger {
         }))
     }
 
+    /// The values on the stack of the frame stood in, the newest first.
+    pub(super) fn value_stack(&mut self) -> Result<Outcome, SessionError> {
+        if self.selected > 0 || self.looked_at.is_some() {
+            let why = "only the innermost frame of the thread stood in has a stack that is known";
+            return Ok(refused(Refusal::UNKNOWN, why.into()));
+        }
+        let limits = self.limits;
+        let values = self.session.call(|c| c.value_stack(limits))?;
+        let row = |(number, value): (usize, &Option<String>)| {
+            let value = value.as_deref().unwrap_or("(NULL)");
+            format!("{number:>4}  {value}\n")
+        };
+        Ok(said(match values.is_empty() {
+            true => "nothing is on the stack of this frame\n".into(),
+            false => values.iter().rev().enumerate().map(row).collect(),
+        }))
+    }
+
     /// What one of the functions of `values.py` says of a value.
     pub(super) fn told(&mut self, function: &str, expression: &str) -> Result<Outcome, SessionError> {
         let limits = self.limits;

@@ -111,6 +111,11 @@ impl Client {
         std::mem::take(&mut self.news)
     }
 
+    /// The connection, to wait on until there is news.
+    pub(super) fn socket(&self) -> std::io::Result<std::os::fd::OwnedFd> {
+        self.receiver.socket()
+    }
+
     /// What came with the last answers; unlike [`Client::news`] it does not look for more.
     pub(super) fn heard(&mut self) -> Vec<Notification> {
         std::mem::take(&mut self.news)
@@ -151,6 +156,25 @@ impl Client {
     /// [`CallError`].
     pub fn step(&mut self, count: u64, direction: Direction) -> Result<Stop, CallError> {
         self.movement(Call::Step { count, direction })
+    }
+
+    /// Moves by `count` instructions; stop points count as places on the way.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn step_instruction(&mut self, count: u64, direction: Direction) -> Result<Stop, CallError> {
+        self.movement(Call::StepInstruction { count, direction })
+    }
+
+    /// The values on the stack of the frame stood in, the oldest first; `None` for a place that holds none.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn value_stack(&mut self, limits: Limits) -> Result<Vec<Option<String>>, CallError> {
+        match self.call(Call::ValueStack { limits })? {
+            Reply::ValueStack(values) => Ok(values),
+            _ => Err(CallError::Mismatch),
+        }
     }
 
     /// Moves by `count` stop points of the frame stood in, or of its callers.

@@ -1,6 +1,6 @@
 //! What other clients have done to what a session shares with them.
 
-use rdb_protocol::client::{Bookmark, BreakpointInfo, Stop};
+use rdb_protocol::client::{Bookmark, BreakpointInfo, OutputLine, Stop};
 use std::collections::BTreeMap;
 
 /// A piece of news.
@@ -13,6 +13,8 @@ pub enum News {
         /// A move of this session's came after it.
         superseded: bool,
     },
+    /// The cursor was moved over these lines of output.
+    Output(Vec<OutputLine>),
     /// Breakpoints were set, changed or deleted.
     Breakpoints {
         /// Those set.

@@ -5,7 +5,7 @@ use super::daemon::Launcher;
 use super::interrupt::Interrupter;
 use super::news::News;
 use crate::Fault;
-use rdb_protocol::client::{BreakpointInfo, Change, Failure, FailureCode, Notification, Stop, StopReason, Target, Watch};
+use rdb_protocol::client::{BreakpointInfo, Change, Failure, FailureCode, Moment, Notification, Stop, StopReason, Target, Watch};
 use rdb_protocol::{BreakpointPlace, Time};
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub struct Session {
     progress: bool,
     interrupter: Interrupter,
     client: Option<Client>,
-    time: Time,
+    moment: Moment,
     breakpoints: BTreeMap<u32, BreakpointInfo>,
     /// They are saved with the trace.
     keeping: bool,
@@ -60,7 +60,7 @@ impl Session {
             progress,
             interrupter: Interrupter::default(),
             client: None,
-            time: Time::BEGIN,
+            moment: Moment::default(),
             breakpoints: BTreeMap::new(),
             keeping: false,
             skip: Vec::new(),
@@ -74,7 +74,7 @@ impl Session {
             CallError::Mismatch => Fault::new(e.to_string()),
         })?;
         session.client = Some(client);
-        session.time = stop.time;
+        session.moment = stop.moment();
         Ok((session, stop))
     }
 
@@ -87,7 +87,13 @@ impl Session {
     /// The time stood at.
     #[must_use]
     pub fn time(&self) -> Time {
-        self.time
+        self.moment.time
+    }
+
+    /// The same, between stop points with the instruction.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        self.moment
     }
 
     /// Makes one request. A connection that was lost is made again first, and everything is put back.
@@ -118,7 +124,7 @@ impl Session {
                 let why = if closing { "it was told to end".to_owned() } else { e.to_string() };
                 Err(SessionError::Gone(format!(
                     "the daemon is gone ({why}); nothing is lost: the next command starts it again and returns to time {}",
-                    self.time
+                    self.moment
                 )))
             }
             Err(e @ CallError::Mismatch) => Err(SessionError::Gone(format!("{e}; the next command connects anew"))),
@@ -131,7 +137,7 @@ impl Session {
     /// [`SessionError`].
     pub fn travel(&mut self, request: impl FnOnce(&mut Client) -> Result<Stop, CallError>) -> Result<Stop, SessionError> {
         let stop = self.call(request)?;
-        self.time = stop.time;
+        self.moment = stop.moment();
         for news in &mut self.news {
             if let News::Moved { superseded, .. } = news {
                 *superseded = stop.reason != StopReason::Here;
@@ -156,6 +162,18 @@ impl Session {
         std::mem::take(&mut self.news)
     }
 
+    /// The connection, to wait on until there may be [news](Session::news); `None` without one.
+    #[must_use]
+    pub fn connection(&self) -> Option<std::os::fd::OwnedFd> {
+        self.client.as_ref()?.socket().ok()
+    }
+
+    /// Whether there is a connection, as far as is known.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.client.is_some()
+    }
+
     /// What others change is told with a list of all breakpoints, which may show what this session has just done itself: that is no news.
     /// `is_own` is given a number, and whether that breakpoint is gone.
     fn own(&mut self, is_own: impl Fn(u32, bool) -> bool) {
@@ -174,7 +192,7 @@ impl Session {
         let news = match news {
             Notification::Progress { .. } => return,
             Notification::Stopped(stop) => {
-                self.time = stop.time;
+                self.moment = stop.moment();
                 self.news.retain(|n| !matches!(n, News::Moved { .. }));
                 News::Moved {
                     stop: Box::new(stop),
@@ -190,6 +208,7 @@ impl Session {
                     None => return,
                 }
             }
+            Notification::Output(lines) => News::Output(lines),
             Notification::Bookmarks(all) => {
                 self.news.retain(|n| !matches!(n, News::Bookmarks(_)));
                 News::Bookmarks(all)
@@ -363,8 +382,8 @@ impl Session {
         }
         // A shared cursor that stands elsewhere than at the start was brought back by another client.
         let there = self.cursor.is_some() && stop.time > Time(1);
-        if stop.time != self.time && !there {
-            client.go(Target::Time(self.time))?;
+        if stop.moment() != self.moment && !there {
+            client.go(Target::from(self.moment))?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rdb_protocol::frame::{self, FrameError, PREFIX};
 use serde::{Serialize, de::DeserializeOwned};
 use std::io::{self, BufReader, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -53,6 +53,11 @@ impl Sender {
 }
 
 impl Receiver {
+    /// The socket once more, to wait on.
+    pub(super) fn socket(&self) -> io::Result<OwnedFd> {
+        self.0.get_ref().as_fd().try_clone_to_owned()
+    }
+
     /// Whether a frame, or the end, is there or on its way.
     pub(super) fn is_ready(&self) -> bool {
         let mut fds = [PollFd::new(self.0.get_ref().as_fd(), PollFlags::POLLIN)];

@@ -1,6 +1,7 @@
 //! The prompt at a terminal: line editing, history, completion.
 
 use super::completion::{Names, complete};
+use super::live::{Live, Shared, Typed, lock};
 use super::prompt::Prompt;
 use crate::Fault;
 use rustyline::completion::Completer;
@@ -13,11 +14,12 @@ use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 struct Completion {
-    prompt: Rc<RefCell<Prompt>>,
+    prompt: Shared,
     names: RefCell<Names>,
+    typed: Typed,
 }
 
 impl Helper for Completion {}
@@ -25,13 +27,19 @@ impl Highlighter for Completion {}
 impl Validator for Completion {}
 impl Hinter for Completion {
     type Hint = String;
+
+    /// There are no hints; but here the editor tells what it shows.
+    fn hint(&self, line: &str, pos: usize, _: &Context<'_>) -> Option<String> {
+        self.typed.set(line, pos);
+        None
+    }
 }
 
 impl Completer for Completion {
     type Candidate = String;
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        let places = || match self.prompt.try_borrow_mut() {
+        let places = || match self.prompt.try_lock() {
             Ok(mut prompt) => self.names.borrow_mut().places(prompt.debugger().session_mut()),
             Err(_) => Vec::new(),
         };
@@ -53,27 +61,32 @@ pub(super) fn run(mut prompt: Prompt, history: &Path, watch: impl FnOnce() -> Re
     let _ = editor.load_history(history);
     let interrupter = prompt.debugger().session_mut().interrupter();
     io::stdout().lock().write_all(prompt.debugger().describe_here().as_bytes())?;
-    let prompt = Rc::new(RefCell::new(prompt));
+    let prompt = Arc::new(Mutex::new(prompt));
+    let typed = Typed::default();
     editor.set_helper(Some(Completion {
-        prompt: Rc::clone(&prompt),
+        prompt: Arc::clone(&prompt),
         names: RefCell::new(Names::default()),
+        typed: typed.clone(),
     }));
     loop {
-        let news = prompt.borrow_mut().debugger().catch_up();
+        let news = lock(&prompt).debugger().catch_up();
         io::stdout().lock().write_all(news.as_bytes())?;
-        let text = prompt.borrow().text();
+        let text = lock(&prompt).text();
         // The editor leaves raw mode before it hands the line over: a Ctrl-C in between is meant for the command, too.
         interrupter.busy();
-        match editor.readline(&text) {
+        typed.begin(&text, editor.dimensions().map_or(0, |d| usize::from(d.0)));
+        let live = Live::new(&prompt, &typed);
+        let read = editor.readline(&text);
+        typed.end();
+        drop(live);
+        match read {
             Ok(line) => {
-                let left = prompt
-                    .borrow_mut()
-                    .line(&line, &mut io::stdout().lock(), &mut io::stderr().lock())?;
+                let left = lock(&prompt).line(&line, &mut io::stdout().lock(), &mut io::stderr().lock())?;
                 if left {
                     break;
                 }
             }
-            Err(ReadlineError::Interrupted) => prompt.borrow_mut().debugger().cancel_commands(),
+            Err(ReadlineError::Interrupted) => lock(&prompt).debugger().cancel_commands(),
             Err(ReadlineError::Signal(_)) => {}
             Err(ReadlineError::Eof) => break,
             Err(e) => return Err(broken(e)),

@@ -2,6 +2,7 @@
 
 mod completion;
 mod editor;
+mod live;
 mod prompt;
 
 use crate::Fault;

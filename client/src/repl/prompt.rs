@@ -24,7 +24,7 @@ impl Prompt {
         if self.debugger.is_collecting() {
             return "> ".into();
         }
-        format!("({})$ ", self.debugger.session().time())
+        format!("({})$ ", self.debugger.session().moment())
     }
 
     /// The debugger.

@@ -22,6 +22,9 @@ struct Line<'a> {
 #[derive(Debug, Serialize)]
 struct JsonStop<'a> {
     reason: &'static str,
+    /// Behind the stop point of this time; absent at the stop point itself.
+    #[serde(skip_serializing_if = "is_zero")]
+    instruction: u64,
     file: Option<&'a str>,
     line: Option<u32>,
     function: Option<&'a str>,
@@ -77,6 +80,7 @@ fn stop(stop: &Stop) -> JsonStop<'_> {
     let at = stop.location.as_ref();
     JsonStop {
         reason: stop.reason.name(),
+        instruction: stop.instruction,
         file: at.map(|l| l.file.as_str()),
         line: at.map(|l| l.line),
         function: at.map(|l| l.function.as_str()),
@@ -99,12 +103,18 @@ fn frame(frame: &Frame) -> JsonFrame<'_> {
     }
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's interface
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 fn kind(kind: StopKind) -> &'static str {
     match kind {
         StopKind::Line => "line",
         StopKind::Return => "return",
         StopKind::Yield => "yield",
         StopKind::Unwind => "unwind",
+        StopKind::Instruction => "instruction",
     }
 }
 
@@ -143,6 +153,7 @@ mod tests {
         let stop = Stop {
             reason: StopReason::Breakpoint,
             time: Time(3),
+            instruction: 0,
             location: Some(location),
             breakpoints: vec![1],
             direction: Direction::Backward,

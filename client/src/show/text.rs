@@ -14,6 +14,7 @@ pub fn marker(kind: StopKind) -> &'static str {
         StopKind::Line => ">",
         StopKind::Return | StopKind::Yield => "<<",
         StopKind::Unwind => "!!",
+        StopKind::Instruction => "+",
     }
 }
 
@@ -215,6 +216,7 @@ mod tests {
         Stop {
             reason: StopReason::Step,
             time: Time(1),
+            instruction: 0,
             location: Some(location),
             breakpoints: vec![],
             direction: Direction::Forward,

@@ -152,6 +152,9 @@ impl Connection<'_> {
             Call::Open { .. } => Reply::Opened(self.stop(StopReason::Here)),
             // One function, never left: its stop points are all there are.
             Call::Step { count, direction } | Call::Next { count, direction } => self.step(count, direction),
+            // Each line is one instruction.
+            Call::StepInstruction { count, direction } => self.step(count, direction),
+            Call::ValueStack { .. } => Reply::ValueStack(Vec::new()),
             Call::Finish { .. } => return invalid("No caller."),
             Call::Until { .. } => Reply::Stopped(self.stop(StopReason::Step)),
             Call::Change { id, change } => {
@@ -174,7 +177,8 @@ impl Connection<'_> {
             Call::Go { to } => {
                 let to = match to {
                     Target::Output(_) => return invalid("nothing was printed"),
-                    Target::Time(t) => t.0,
+                    Target::Time(t) | Target::Instruction(t, 0) => t.0,
+                    Target::Instruction(..) => return invalid("no instruction lies there"),
                     Target::Start => 1,
                     Target::End => LAST,
                     Target::Permille(p) => (LAST * u64::from(p) / 1000).max(1),
@@ -293,6 +297,7 @@ impl Connection<'_> {
         Stop {
             reason,
             time: Time(self.time),
+            instruction: 0,
             location: Some(location),
             breakpoints: self.hits(),
             direction: self.direction,

@@ -28,6 +28,7 @@ pub(super) struct State {
     pub(super) begun: bool,
     /// From here on what is passed is noted.
     pub(super) noted: Option<u64>,
+    pub(super) instruction: u64,
 }
 
 /// A thread that answers.
@@ -59,6 +60,8 @@ impl FakeProcess {
                 self.host.runs.fetch_add(1, Ordering::SeqCst);
                 self.run(&run)?
             }
+            Order::Instructions { count } => self.step(count),
+            Order::Stack { .. } => Answer::Stack(Vec::new()),
             Order::Where => Answer::Stopped(self.stopped(RunEnd::Goal, None)),
             Order::Threads => Answer::Threads(Vec::new()),
             Order::Backtrace { limit, .. } => {
@@ -190,6 +193,7 @@ impl FakeProcess {
                 let (expected, actual) = ("read(3)".into(), "write(1)".into());
                 return Some(Answer::Diverged(Divergence {
                     event: EventIndex(s.event),
+                    time: Time(s.time),
                     thread: 0,
                     expected,
                     actual,
@@ -236,6 +240,23 @@ impl FakeProcess {
         }
     }
 
+    /// By instructions; behind each stop point lie [`World::instructions`].
+    fn step(&mut self, count: u64) -> Answer {
+        let (s, world) = (&mut self.state, &self.host.world);
+        let most = world.instructions(s.time);
+        let goal = s.instruction.saturating_add(count);
+        s.instruction = goal.min(most);
+        let end = match goal > most {
+            false => RunEnd::Goal,
+            true if s.time == world.last => RunEnd::End,
+            true => {
+                s.time += 1;
+                RunEnd::Goal
+            }
+        };
+        Answer::Stopped(self.stopped(end, None))
+    }
+
     fn stopped(&self, end: RunEnd, last_hit: Option<Hit>) -> Stopped {
         let (s, world) = (&self.state, &self.host.world);
         let location = s.standing.then(|| world.location(s.time));
@@ -255,6 +276,7 @@ impl FakeProcess {
             begun: s.begun,
             main_done: s.main_said.then_some(world.main_done.map(Time)).flatten(),
             boundaries: None,
+            instructions: s.instruction,
         }
     }
 }

@@ -80,6 +80,7 @@ fn stopped(stops: &mut Stops, reason: Reason) {
                     StopKind::Line => 0,
                     StopKind::Return | StopKind::Yield => 1,
                     StopKind::Unwind => 2,
+                    StopKind::Instruction => unreachable!("nobody steps by instructions"),
                 };
                 let mut log = LOG.lock().unwrap();
                 log.push(kind << 56 | u64::from(location.line) << 32 | hash(&location.file));
@@ -88,6 +89,7 @@ fn stopped(stops: &mut Stops, reason: Reason) {
                 stops.set_goal(Some(stops.time() + 1));
             }
         }
+        Reason::Instruction => {}
         Reason::MainDone => eprintln!("harness: main done at {}", stops.time()),
     }
 }

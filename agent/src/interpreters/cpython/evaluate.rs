@@ -72,6 +72,17 @@ def show(v, depth):
     return 'frozenset(' + text + ')' if t is frozenset else text
 ";
 
+/// The same of one value, in one piece.
+const SHORT: &str = "
+def short(v):
+    try:
+        v = show(v, depth)
+    except BaseException as e:
+        v = '<' + type(e).__name__ + ' in repr>'
+        outer.clear()
+    return v[:size] + '...' if len(v) > size else v
+";
+
 /// Lists a namespace: names, whether they are parameters, and reprs, separated by bytes that no repr contains unescaped. Names starting
 /// with `.` are the compiler's.
 const LIST: &str = "
@@ -419,6 +430,35 @@ pub fn variables(stops: &mut Stops, frame: Place, scope: Scope, limits: Limits) 
             argument: value.starts_with('1'),
         })
         .collect())
+}
+
+/// The reprs of the values on the stack of the frame stood in, the oldest first; `None` for a place that holds none.
+///
+/// # Errors
+/// Why they could not be had.
+pub fn value_stack(stops: &mut Stops, limits: Limits) -> Result<Vec<Option<String>>, String> {
+    let objects = stops.value_stack()?;
+    let Limits { depth, elements, size } = limits;
+    let source = format!("depth, elements, size = {depth}, {elements}, {size}\n{SHOW}{SHORT}");
+    let source = CString::new(source).map_err(|e| e.to_string())?;
+    let py = prepare(stops)?;
+    let names = py.call("PyDict_New", &[])?;
+    let builtins = py.call("PyImport_AddModule", &[c"builtins".as_ptr() as u64])?;
+    py.call("PyDict_SetItemString", &[names, c"__builtins__".as_ptr() as u64, builtins])?;
+    let code = py.compile(&source, FILE_INPUT)?;
+    if code == 0 || py.call("PyEval_EvalCode", &[code, names, names])? == 0 {
+        return Err("the values cannot be shown".to_string());
+    }
+    let short = py.call("PyDict_GetItemString", &[names, c"short".as_ptr() as u64])?;
+    let show = |object: u64| {
+        if object == 0 {
+            return Ok(None);
+        }
+        let shown = py.call("PyObject_CallFunctionObjArgs", &[short, object, 0])?;
+        let text = if shown == 0 { None } else { py.text(shown)? };
+        text.map(Some).ok_or_else(|| "the values cannot be shown".to_string())
+    };
+    objects.into_iter().map(show).collect()
 }
 
 /// The repr of the value about to be returned, or of the exception that unwinds.

@@ -71,7 +71,7 @@ impl Stops {
         } else if unwinds && self.raises_again(frame, code, unit) {
             found[2] = stop(StopKind::Unwind, self.raised_at(frame, code, unit).unwrap_or(unit), false);
         }
-        if let Some(fused) = layout.opcodes.fused(op).filter(|f| !f.guarded) {
+        if let Some(fused) = layout.opcodes.fused(op).filter(|f| !f.guarded && !self.is_stepping()) {
             let second = unit + usize::from(fused.distance);
             if second < body.lines.len() && is_line(second, Some(unit)) {
                 if fused.first == layout.opcodes.store_fast && self.drops(frame, instruction) && second + 1 < body.lines.len() {
@@ -125,7 +125,12 @@ impl Stops {
 
     /// The object at a depth of the frame's evaluation stack.
     pub(super) fn stack_slot(&self, frame: u64, code: &Code, depth: usize) -> u64 {
+        get(self.stack_at(frame, code, depth))
+    }
+
+    /// Where that is.
+    pub(super) fn stack_at(&self, frame: u64, code: &Code, depth: usize) -> u64 {
         let locals: i32 = get(code.address + self.located.layout.co_nlocalsplus);
-        get(frame + self.located.layout.frame_locals + 8 * (u64::try_from(locals).unwrap_or(0) + depth as u64))
+        frame + self.located.layout.frame_locals + 8 * (u64::try_from(locals).unwrap_or(0) + depth as u64)
     }
 }

@@ -119,7 +119,7 @@ impl Stops {
                 (_, StopKind::Return | StopKind::Unwind) => true,
                 (Passing::Any, StopKind::Line) => true,
                 (Passing::Any, StopKind::Yield) => !self.is_suspension(code, stop.unit),
-                (Passing::End, _) => false,
+                (Passing::End, _) | (Passing::Any, StopKind::Instruction) => false,
             }
     }
 

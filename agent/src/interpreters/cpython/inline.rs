@@ -464,7 +464,8 @@ impl Stops {
 
 fn kind(kind: StopKind) -> RowKind {
     match kind {
-        StopKind::Line => RowKind::Enter,
+        // Nothing is evaluated between stop points.
+        StopKind::Line | StopKind::Instruction => RowKind::Enter,
         StopKind::Return => RowKind::Return,
         StopKind::Yield => RowKind::Yield,
         StopKind::Unwind => RowKind::Unwind,

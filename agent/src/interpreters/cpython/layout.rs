@@ -120,6 +120,7 @@ pub struct Opcodes {
     /// Opcodes whose dispatch is a tick: no program runs for long without one.
     pub ticks: &'static [u8],
     pub extended_arg: u8,
+    pub pop_top: u8,
     pub resume: u8,
     pub send: u8,
     pub store_fast: u8,

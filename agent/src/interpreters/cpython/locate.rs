@@ -37,6 +37,8 @@ pub struct Located {
     pub(super) next_instruction: u8,
     /// The register that holds the current `_PyInterpreterFrame`.
     pub(super) frame: u8,
+    /// The register that holds the stack pointer of the current frame, where that is evident.
+    pub(super) stack_pointer: Option<u8>,
     pub(super) code_type: u64,
     pub(super) traceback_here: u64,
 }
@@ -97,6 +99,7 @@ impl Located {
         Ok(Self {
             next_instruction,
             frame,
+            stack_pointer: stack_pointer(&dispatch).filter(|r| ![next_instruction, frame].contains(r)),
             code_type: symbol("PyCode_Type")?,
             traceback_here: symbol("PyTraceBack_Here")?,
             dispatch,
@@ -243,6 +246,19 @@ fn registers(targets: &[u64; 256], layout: &Layout) -> Option<(u8, u8)> {
     let total: usize = votes.iter().map(|v| v.1).sum();
     let &(best, n) = votes.iter().max_by_key(|v| v.1)?;
     (n >= 64 && n * 100 >= total * 95).then_some(best)
+}
+
+/// What takes a value off the stack begins with a `mov -8(%STACK), %reg`.
+fn stack_pointer(dispatch: &Dispatch) -> Option<u8> {
+    const RSP: u8 = 4;
+    let handler = dispatch.targets[usize::from(dispatch.layout.opcodes.pop_top)];
+    let base = (handler..handler + 32).find_map(|at| {
+        let [rex, opcode, modrm, next, last] = core::array::from_fn(|i| get::<u8>(at + i as u64));
+        let (plain, indexed) = (modrm & 7 != RSP, modrm & 7 == RSP && next == 0x24);
+        let below = plain && next == 0xf8 || indexed && last == 0xf8;
+        (rex & 0xfa == 0x48 && opcode == 0x8b && modrm >> 6 == 1 && below).then_some(modrm & 7 | (rex & 1) << 3)
+    });
+    base.filter(|&r| r != RSP)
 }
 
 /// A `mov %reg, offset(%base)` of 64 bits at `at`: the two registers.

@@ -48,6 +48,7 @@ mod raises;
 mod result;
 mod rules;
 mod sources;
+mod stepping;
 mod stops;
 mod stretch;
 mod stubs;

@@ -114,6 +114,7 @@ impl Stops {
             match stop.kind {
                 StopKind::Line | StopKind::Yield => drop(noted.last.insert(stop.frame, time)),
                 StopKind::Return | StopKind::Unwind => drop(noted.last.remove(&stop.frame)),
+                StopKind::Instruction => {}
             }
         }
         if stop.kind == StopKind::Unwind && self.alive && self.leaves_all(stop.frame) {

@@ -17,6 +17,7 @@ use super::locate::Located;
 use super::objects::{TP_DEALLOC, type_of};
 use super::raises::Noted;
 use super::sources::Sources;
+use super::stepping::Stepping;
 use super::stretch::Passages;
 use super::stubs::{DEALLOC, Mark, Stubs};
 use super::ticks::{Ticks, words};
@@ -49,6 +50,8 @@ pub enum Reason {
     },
     /// The main module is done: `Py_FinalizeEx` begins.
     MainDone,
+    /// An instruction is reached, by [`Stops::step_instructions`].
+    Instruction,
 }
 
 /// The stop point stood at.
@@ -100,6 +103,8 @@ pub struct Stops {
     pub(super) inline: Option<Box<Inline>>,
     /// It is being evaluated.
     pub(super) evaluating: bool,
+    /// The program goes from instruction to instruction.
+    pub(super) stepping: Option<Stepping>,
     /// The hook wants to know of each stop point that is the followed activation's own.
     pub(super) stops_at_own: bool,
     /// The thread that runs, and the one that stood at the last stop point.
@@ -169,6 +174,7 @@ impl Stops {
             passages: None,
             inline: None,
             evaluating: false,
+            stepping: None,
             stops_at_own: false,
             running: 0,
             stood: 0,
@@ -217,7 +223,7 @@ impl Stops {
         let table = match (on, counting, self.unchecked) {
             (false, ..) => self.located.targets,
             (true, false, _) => self.ticks_only,
-            (true, true, 0) => self.stubs.fast,
+            (true, true, 0) if self.stepping.is_none() => self.stubs.fast,
             (true, true, _) => self.stubs.careful,
         };
         let dealloc = if counting { self.stubs.dealloc } else { self.dealloc_original };
@@ -356,6 +362,10 @@ impl Stops {
         let mut first_alone = None;
         let events = self.events(op, frame, code, instruction);
         for event in events.into_iter().flatten() {
+            // One that is being taken apart is reached by itself.
+            if event.second_half && self.is_stepping() {
+                continue;
+            }
             let stop = Stop {
                 frame,
                 code,
@@ -367,6 +377,14 @@ impl Stops {
                 first_alone = self.located.layout.opcodes.fused(op).map(|f| f.first);
                 self.await_second_half(stop);
             }
+        }
+        if self.is_stepping() {
+            let fused = self.located.layout.opcodes.fused(op).filter(|f| !f.guarded);
+            first_alone = fused.map(|f| f.first);
+            // The first is what was executed without a dispatch of its own, before this instruction; a second half has one yet to come.
+            let none = events[1..].iter().flatten().all(|e| e.second_half);
+            let at = self.instruction(op, frame, code, instruction).filter(|_| none);
+            self.note_instruction(frame, instruction, at.map(|stop| Stop { registers, ..stop }));
         }
         first_alone.map_or(onward, |first| self.located.targets[usize::from(first)])
     }

@@ -81,9 +81,10 @@ impl Passages {
 
     fn pass(&mut self, code: &Code, unit: usize) {
         let what = code.units[unit];
-        let kinds = u8::from(what.starts_line()) * Site::LINE
-            | u8::from(code.first_start() == Some(unit)) * Site::ENTRY
-            | u8::from(what.leaves) * Site::LEAVES;
+        let kind = |is: bool, kind: u8| if is { kind } else { 0 };
+        let kinds = kind(what.starts_line(), Site::LINE)
+            | kind(code.first_start() == Some(unit), Site::ENTRY)
+            | kind(what.leaves, Site::LEAVES);
         let function = self.function(code);
         self.stretch.sites.push(Site {
             function,

@@ -191,6 +191,7 @@ pub(super) static LAYOUT: Layout = Layout {
         ],
         ticks: &[27, 28, 29, 38, 140, 150, 151, 173, 174, 175, 176],
         extended_arg: 144,
+        pop_top: 1,
         resume: 151,
         send: 123,
         store_fast: 125,

@@ -176,6 +176,7 @@ pub(super) static LAYOUT: Layout = Layout {
         ],
         ticks: &[140, 151, 240, 246],
         extended_arg: 144,
+        pop_top: 1,
         resume: 151,
         send: 123,
         store_fast: 125,

@@ -134,6 +134,7 @@ pub(super) static LAYOUT: Layout = Layout {
         ],
         ticks: &[77, 149, 207, 236, 249],
         extended_arg: 71,
+        pop_top: 32,
         resume: 149,
         send: 104,
         store_fast: 110,

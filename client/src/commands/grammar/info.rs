@@ -19,13 +19,15 @@ pub enum InfoTopic {
     Sources,
     /// Functions.
     Functions,
+    /// The values on the stack of the frame stood in.
+    Stack,
     /// Threads.
     Threads,
     /// The trace.
     Trace,
 }
 
-const TOPICS: [(&str, InfoTopic); 10] = [
+const TOPICS: [(&str, InfoTopic); 11] = [
     ("breakpoints", InfoTopic::Breakpoints),
     ("checkpoints", InfoTopic::Checkpoints),
     ("files", InfoTopic::Sources),
@@ -34,6 +36,7 @@ const TOPICS: [(&str, InfoTopic); 10] = [
     ("marks", InfoTopic::Marks),
     ("source", InfoTopic::Source),
     ("sources", InfoTopic::Sources),
+    ("stack", InfoTopic::Stack),
     ("trace", InfoTopic::Trace),
     ("threads", InfoTopic::Threads),
 ];
@@ -47,8 +50,8 @@ pub(super) fn info(rest: &str) -> Result<Command, String> {
         "s" | "so" | "sou" | "sour" | "sourc" => Some(InfoTopic::Sources),
         _ => TOPICS.iter().find(matching).map(|t| t.1),
     };
-    let found =
-        found.ok_or("expected breakpoints, checkpoints, files, functions, line, marks, source, sources, threads or trace after info")?;
+    let found = found
+        .ok_or("expected breakpoints, checkpoints, files, functions, line, marks, source, sources, stack, threads or trace after info")?;
     let argument = argument.trim();
     let found = match found {
         InfoTopic::Source if !argument.is_empty() => InfoTopic::Sources,

@@ -34,6 +34,13 @@ pub enum Command {
         /// Which way.
         direction: Direction,
     },
+    /// By instructions.
+    StepInstruction {
+        /// How many.
+        count: u64,
+        /// Which way.
+        direction: Direction,
+    },
     /// By stop points of the frame stood in.
     Next {
         /// How many.
@@ -166,7 +173,13 @@ impl Command {
         use Command as C;
         let steps = matches!(
             self,
-            C::Step { .. } | C::Next { .. } | C::Finish { .. } | C::Until { .. } | C::Continue { .. } | C::Switch { .. }
+            C::Step { .. }
+                | C::StepInstruction { .. }
+                | C::Next { .. }
+                | C::Finish { .. }
+                | C::Until { .. }
+                | C::Continue { .. }
+                | C::Switch { .. }
         );
         steps || self.jumps()
     }
@@ -220,6 +233,14 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
             direction: Direction::Forward,
         },
         "bstep" => Command::Step {
+            count: count(rest)?,
+            direction: Direction::Backward,
+        },
+        "stepi" => Command::StepInstruction {
+            count: count(rest)?,
+            direction: Direction::Forward,
+        },
+        "bstepi" => Command::StepInstruction {
             count: count(rest)?,
             direction: Direction::Backward,
         },

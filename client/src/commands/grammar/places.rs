@@ -28,6 +28,11 @@ pub(super) fn target(rest: &str) -> Result<Command, String> {
         _ if is_name(rest) => return Ok(Command::GoMark(rest.to_owned())),
         _ => match rest.strip_suffix('%') {
             Some(percent) => Target::Permille(permille(percent.trim()).ok_or_else(expected)?),
+            None if rest.contains('+') => {
+                let (time, number) = rest.split_once('+').unwrap_or((rest, "0"));
+                let number = number.trim().parse().map_err(|_| expected())?;
+                Target::Instruction(Time(time.trim().parse().map_err(|_| expected())?), number)
+            }
             None => Target::Time(Time(rest.parse().map_err(|_| expected())?)),
         },
     }))

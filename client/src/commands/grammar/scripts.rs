@@ -3,7 +3,7 @@
 use super::Command;
 use super::places::place;
 
-/// `LOC EXPRESSION`.
+/// `LOC EXPRESSION`, `output REGEX EXPRESSION`, `output /REGEX/ EXPRESSION`.
 pub(super) fn action(rest: &str) -> Result<Command, String> {
     let word = |text: &str| {
         let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
@@ -16,7 +16,14 @@ pub(super) fn action(rest: &str) -> Result<Command, String> {
         at = format!("{at} {name}");
         expression = rest;
     } else if at == "output" {
-        return Err("an action cannot be at output, whose pattern may have spaces in it; give commands to a `break output`".into());
+        // A pattern that has spaces in it stands between slashes.
+        let (pattern, rest) = match expression.strip_prefix('/') {
+            Some(rest) => rest
+                .split_once("/ ")
+                .ok_or("expected a slash and an expression after the pattern: action output /REGEX/ EXPRESSION")?,
+            None => expression.split_once(char::is_whitespace).unwrap_or((&expression, "")),
+        };
+        (at, expression) = (format!("output {pattern}"), rest.trim().to_owned());
     }
     if expression.is_empty() {
         return Err("expected a place and an expression after action".into());

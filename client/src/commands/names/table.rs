@@ -20,6 +20,21 @@ pub static NAMES: &[Name] = &[
         detail: "Example: bstep",
     },
     Name {
+        name: "stepi",
+        aliases: &["si"],
+        arguments: "[N]",
+        summary: "go forward by N instructions (1), shown as TIME+N behind a stop point",
+        detail: "Stop points are places on the way; `step` goes on to the next one, `bstep` back to the one passed. Instructions that the interpreter\n\
+            executes as one are one. `disassemble` marks the instruction about to be executed, `info stack` shows what it works with.\nExample: stepi 3",
+    },
+    Name {
+        name: "bstepi",
+        aliases: &["bsi", "reverse-stepi", "rsi"],
+        arguments: "[N]",
+        summary: "go backward by N instructions (1)",
+        detail: "Example: bstepi",
+    },
+    Name {
         name: "next",
         aliases: &["n"],
         arguments: "[N]",
@@ -93,9 +108,9 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "go",
         aliases: &[],
-        arguments: "TIME|NAME|start|end|N%|output LINE",
+        arguments: "TIME[+N]|NAME|start|end|N%|output LINE",
         summary: "jump to a time, a bookmark, to the start, the end, a part of the whole, or where a line was printed",
-        detail: "The time is the number in the prompt; `mark` sets bookmarks.\nExample: go 50%",
+        detail: "The time is the number in the prompt, `+N` the instruction that `stepi` stands at; `mark` sets bookmarks.\nExample: go 50%",
     },
     Name {
         name: "when",
@@ -205,10 +220,10 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "action",
         aliases: &[],
-        arguments: "LINE|:LINE|FILE:LINE|FUNC|return FUNC|raise CLASS|uncaught EXPRESSION",
+        arguments: "LINE|:LINE|FILE:LINE|FUNC|return FUNC|raise CLASS|uncaught|output REGEX EXPRESSION",
         summary: "evaluate an expression wherever a move comes to a place, and go on: a print put into the program after the fact",
         detail: "The values are shown with their times when the move ends: of continue, next, finish, until and their reverses; 1000 at most. An action \
-            is a breakpoint that does not stop: listed, changed and deleted by its number.\nExample: action ledger.py:24 amount, total",
+            is a breakpoint that does not stop: listed, changed and deleted by its number. A REGEX with spaces in it stands between slashes.\nExample: action ledger.py:24 amount, total\nExample: action output /too much/ ledger.total()",
     },
     Name {
         name: "commands",
@@ -401,9 +416,10 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "info",
         aliases: &["i"],
-        arguments: "breakpoints|checkpoints|functions [PATTERN]|line [LINE|FILE:LINE]|marks|source|sources [PATTERN]|threads|trace",
-        summary: "show breakpoints, bookmarks, functions, source files, threads, or facts about a line or the trace",
-        detail: "Checkpoints are paused copies of the program from which the others are made. A PATTERN is a part of the name.\nExample: info breakpoints",
+        arguments: "breakpoints|checkpoints|functions [PATTERN]|line [LINE|FILE:LINE]|marks|source|sources [PATTERN]|stack|threads|trace",
+        summary: "show breakpoints, bookmarks, functions, source files, the value stack, threads, or facts about a line or the trace",
+        detail: "Checkpoints are paused copies of the program from which the others are made. `info stack` shows the values that the interpreter\n\
+            works with in this frame, the newest first. A PATTERN is a part of the name.\nExample: info breakpoints",
     },
     Name {
         name: "help",
