@@ -82,9 +82,8 @@ impl Passages {
     fn pass(&mut self, code: &Code, unit: usize) {
         let what = code.units[unit];
         let kind = |is: bool, kind: u8| if is { kind } else { 0 };
-        let kinds = kind(what.starts_line(), Site::LINE)
-            | kind(code.first_start() == Some(unit), Site::ENTRY)
-            | kind(what.leaves, Site::LEAVES);
+        let kinds =
+            kind(what.starts_line(), Site::LINE) | kind(code.first_start() == Some(unit), Site::ENTRY) | kind(what.leaves, Site::LEAVES);
         let function = self.function(code);
         self.stretch.sites.push(Site {
             function,
