@@ -33,7 +33,7 @@ struct Args {
     /// Exit after so many seconds without a client
     #[arg(long, value_name = "N", default_value_t = 300)]
     idle_seconds: u64,
-    /// Memory for the checkpoints of a trace, in MiB, beyond what they share; fewer make moves slower
+    /// Memory for all checkpoints, in MiB, beyond what they share; fewer make moves slower
     #[arg(long, value_name = "N", env = "RDBD_MEMORY", default_value_t = 300)]
     memory: u64,
     /// Have the survey tell what it comes through every N stop points, however long that takes

@@ -8,6 +8,7 @@ use crate::survey_file::Found;
 use rdb_protocol::client::{Failure, FailureCode};
 use rdb_protocol::replay::{Interpreter, RunEnd, Stopped};
 use rdb_protocol::{EventIndex, Position, SourceFile, Time};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub(crate) struct Known {
     changed: Condvar,
     /// Events in the recording.
     events: u64,
+    /// When the last command began, in commands of all recordings.
+    used: AtomicU64,
 }
 
 impl Known {
@@ -80,6 +83,7 @@ impl Known {
             index: Mutex::new(index),
             changed: Condvar::new(),
             events,
+            used: AtomicU64::new(0),
         }
     }
 
@@ -155,8 +159,15 @@ impl Known {
 
     /// A command begins: the survey stands aside until the guard goes, except while the command waits for it.
     pub(crate) fn command(self: &Arc<Known>) -> Busy {
+        static COMMANDS: AtomicU64 = AtomicU64::new(0);
+        self.used.store(COMMANDS.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         self.facts().commands += 1;
         Busy(Arc::clone(self))
+    }
+
+    /// The later the last command began, the more.
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// For the survey: waits for its turn; false when the session ends.

@@ -45,26 +45,52 @@ pub(crate) struct Spot {
     pub pinned: bool,
 }
 
+/// A share of checkpoints and memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// One of so many.
+    pub of: usize,
+}
+
+impl Share {
+    /// Shares of so many recordings, that used last first. One alone has all; of several the last used has half, the one before a quarter, and
+    /// so on, but none less than the smallest.
+    pub(crate) fn among(recordings: usize) -> impl Iterator<Item = Share> {
+        /// None starves.
+        const SMALLEST: usize = 32;
+        let first = if recordings > 1 { 2 } else { 1 };
+        std::iter::successors(Some(first), |of: &usize| Some((of * 2).min(SMALLEST)))
+            .take(recordings)
+            .map(|of| Share { of })
+    }
+}
+
 /// The policy and what it has learnt.
 #[derive(Clone, Debug)]
 pub(crate) struct Placement {
     limits: Limits,
-    count: usize,
+    /// With so many the system refused another.
+    refused: usize,
 }
 
 impl Placement {
+    /// Other recordings want some, too: at most this share of checkpoints and memory from now on.
+    pub(crate) fn share(&mut self, whole: Limits, share: Share) {
+        self.limits.count = (whole.count / share.of).max(FEWEST);
+        self.limits.memory_kib = whole.memory_kib / share.of as u64;
+    }
+
     /// With these numbers.
     pub(crate) fn new(limits: Limits) -> Placement {
         Placement {
             limits,
-            count: limits.count.max(FEWEST),
+            refused: usize::MAX,
         }
     }
 
     /// Most checkpoints at present.
-    #[cfg(test)]
     pub(crate) fn maximum(&self) -> usize {
-        self.count
+        self.limits.count.min(self.refused).max(FEWEST)
     }
 
     /// The even spacing for a recording whose replay costs `total`: exact when that is known (`complete`), else the doubled
@@ -72,7 +98,7 @@ impl Placement {
     pub(crate) fn window(&self, total: u64, complete: bool) -> u64 {
         let spacing = self.limits.spacing.max(1);
         // A quarter of the checkpoints is left for the neighbourhood of the cursor.
-        let exact = total / (self.count as u64 * 3 / 4).max(1);
+        let exact = total / (self.maximum() as u64 * 3 / 4).max(1);
         if complete || exact <= spacing {
             return exact.max(spacing);
         }
@@ -114,7 +140,7 @@ impl Placement {
     pub(crate) fn victims(&self, spots: &[Spot], cursor: u64, window: u64, total: u64) -> Vec<usize> {
         let mut kept: Vec<usize> = (0..spots.len()).collect();
         let mut gone = Vec::new();
-        while kept.len() > self.count || kept.iter().map(|&i| spots[i].pss_kib).sum::<u64>() > self.limits.memory_kib {
+        while kept.len() > self.maximum() || kept.iter().map(|&i| spots[i].pss_kib).sum::<u64>() > self.limits.memory_kib {
             let Some(place) = self.cheapest(spots, &kept, cursor, window, total) else {
                 break;
             };
@@ -126,7 +152,7 @@ impl Placement {
 
     /// The system refused a copy with this many checkpoints alive: fewer from now on.
     pub(crate) fn fork_failed(&mut self, alive: usize) {
-        self.count = self.count.min(alive).saturating_sub(1).max(FEWEST);
+        self.refused = self.maximum().min(alive).saturating_sub(1);
     }
 
     /// Which of the kept is missed least: the smallest merged gap, relative to the gap allowed there.
@@ -191,6 +217,23 @@ mod tests {
             assert!(widest <= (total / 8).max(25 * MS), "widest gap {widest} of {total}");
             assert!(forks < 6 * placement.maximum(), "{forks} forks");
         }
+    }
+
+    #[test]
+    fn none_starves_and_the_last_used_has_most() {
+        let shares = |n| Share::among(n).map(|s| s.of).collect::<Vec<_>>();
+        assert_eq!(shares(1), [1]);
+        assert_eq!(shares(3), [2, 4, 8]);
+        assert_eq!(shares(16)[4..], [32; 12]);
+        let whole = Limits::default();
+        let total: usize = Share::among(16).map(|s| whole.count / s.of).sum();
+        assert!(total < whole.count * 3 / 2, "{total}");
+        let mut placement = Placement::new(whole);
+        placement.share(whole, Share { of: 4 });
+        let spots: Vec<Spot> = (0..100).map(|i| spot(i * MS)).collect();
+        assert_eq!(placement.victims(&spots, 0, MS, 100 * MS).len(), 100 - whole.count / 4);
+        placement.share(whole, Share { of: 1 });
+        assert_eq!(placement.maximum(), whole.count);
     }
 
     #[test]

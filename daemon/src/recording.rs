@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::host::Host;
 use crate::index::Index;
 use crate::known::{Known, Progress};
-use crate::placement::{Limits, Placement};
+use crate::placement::{Limits, Placement, Share};
 use crate::references::References;
 use crate::slice::Pace;
 use crate::survey::Survey;
@@ -169,6 +169,11 @@ impl Recording {
             surveyed: facts.survey == Progress::Complete,
             interpreter: facts.interpreter.clone(),
         }
+    }
+
+    /// How much of all checkpoints is its own from now on.
+    pub(crate) fn share(&self, whole: Limits, share: Share) {
+        lock(&self.tree).share(whole, share);
     }
 
     /// The checkpoints.

@@ -3,6 +3,7 @@
 use crate::facts::TraceFacts;
 use crate::fault::Fault;
 use crate::host::Host;
+use crate::placement::Share;
 use crate::recording::{Numbers, Recording};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,18 @@ impl Recordings {
         let host = (self.hosts)(&facts.path)?;
         let recording = Arc::new(Recording::new(facts, host, self.numbers));
         open.insert(path, Arc::downgrade(&recording));
+        let mut others: Vec<Arc<Recording>> = open
+            .values()
+            .filter_map(Weak::upgrade)
+            .filter(|r| !Arc::ptr_eq(r, &recording))
+            .collect();
+        drop(open);
+        // The new one is about to be used.
+        others.sort_by_key(|r| std::cmp::Reverse(r.known.used()));
+        let shares = Share::among(others.len() + 1);
+        for (one, share) in std::iter::once(&recording).chain(&others).zip(shares) {
+            one.share(self.numbers.limits, share);
+        }
         Ok(recording)
     }
 

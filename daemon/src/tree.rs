@@ -4,7 +4,7 @@ use crate::fault::{CheckpointId, Fault};
 use crate::host::Host;
 use crate::known::{Known, Progress};
 use crate::memory::pss_kib;
-use crate::placement::{Placement, Spot};
+use crate::placement::{Limits, Placement, Share, Spot};
 use crate::replay::Process;
 use rdb_protocol::client::CheckpointInfo;
 use rdb_protocol::{EventIndex, Position, Time};
@@ -49,6 +49,12 @@ impl Tree {
             since_measured: 0,
             cursor: 0,
         }
+    }
+
+    /// How much of all checkpoints is this recording's from now on.
+    pub(crate) fn share(&mut self, whole: Limits, share: Share) {
+        self.placement.share(whole, share);
+        self.trim(0);
     }
 
     /// The time from which a copy that can go to stop point `time` would start.
