@@ -202,17 +202,23 @@ impl Bounced {
                     self.outs.push((4, area.take(args[4], 16)));
                 }
             }
+            // How much was sent of each; what they point to is only read.
+            nr::SENDMMSG => self.lay_out(args[1], MULTI_SIZE * args[2].min(1024), area)?,
+            // The type, then the text.
+            nr::MSGRCV => self.lay_out(args[1], args[2].checked_add(8)?, area)?,
             // What goes to standard output is logged afterwards: take it out of others' reach first.
             nr::WRITE if agent.recorder().outputs.is_output(args[0]) => {
-                let span = Span {
-                    addr: args[1],
-                    len: args[2],
-                };
-                there(&span).then_some(())?;
-                self.outs.push((1, area.take(span.addr, span.len)));
+                self.lay_out(args[1], args[2], area)?;
             }
             _ => {}
         }
+        Some(())
+    }
+
+    /// The second argument's buffer.
+    fn lay_out(&mut self, addr: u64, len: u64, area: &mut Area) -> Option<()> {
+        there(&Span { addr, len }).then_some(())?;
+        self.outs.push((1, area.take(addr, len)));
         Some(())
     }
 
@@ -298,6 +304,12 @@ impl Bounced {
                     whole &= m.received(half(m.header.agent + header::SIZE)) && back(&m.header, header::SIZE, 4);
                 }
             }
+            let array = self.outs.iter().find(|o| o.0 == 1).map(|o| &o.1);
+            whole &= match (number, array) {
+                (nr::SENDMMSG, Some(m)) => (0..ret.cast_unsigned()).all(|i| back(m, MULTI_SIZE * i + header::SIZE, 4)),
+                (nr::MSGRCV, Some(m)) => back(m, 0, ret.cast_unsigned() + 8),
+                _ => true,
+            };
             if number == nr::RECVMMSG && ret > 0 {
                 whole &= self.outs.iter().filter(|o| o.0 == 4).all(|o| back(&o.1, 0, o.1.len));
             }

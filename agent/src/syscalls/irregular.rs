@@ -61,7 +61,7 @@ pub fn extra_outputs(number: u64, a: &[u64; 6], ret: u64, spans: &mut Vec<Span>)
         nr::READV | nr::PREADV | nr::PREADV2 => spans.extend(io_vectors(a[1], a[2], ret)),
         nr::RECVMSG => message(a[1], ret, spans),
         // recvmmsg(2): an array of mmsghdr (64 bytes), each with its own length.
-        299 => {
+        nr::RECVMMSG => {
             for i in 0..ret {
                 let m = a[1] + 64 * i;
                 let bytes = u64::from(get::<u32>(m + 56));
@@ -73,7 +73,7 @@ pub fn extra_outputs(number: u64, a: &[u64; 6], ret: u64, spans: &mut Vec<Span>)
             }
         }
         // sendmmsg(2): each msg_len.
-        307 => (0..ret).for_each(|i| add(a[1] + 64 * i + 56, 4)),
+        nr::SENDMMSG => (0..ret).for_each(|i| add(a[1] + 64 * i + 56, 4)),
         nr::IOCTL => {
             let command = a[1] & 0xffff_ffff;
             match command {
@@ -118,7 +118,7 @@ pub fn extra_outputs(number: u64, a: &[u64; 6], ret: u64, spans: &mut Vec<Span>)
         // process_vm_readv(2): the local side.
         310 => spans.extend(io_vectors(a[1], a[2], ret)),
         // msgrcv(2): the type, then the text.
-        70 => add(a[1], ret + 8),
+        nr::MSGRCV => add(a[1], ret + 8),
         // getgroups(2) writes only when a size is given; quotactl, bpf and friends are refused by row.
         115 if a[0] > 0 => add(a[1], ret * 4),
         // getxattr, listxattr: size 0 only asks.
