@@ -25,7 +25,18 @@ pub fn run(places: &Places, args: &VerifyArgs) -> Result<u8, Fault> {
     }
     let mut worst = 0;
     for folder in [trace].iter().chain(&further) {
-        let Ok(log) = Log::open(folder) else { continue };
+        let log = match Log::open(folder) {
+            Ok(log) => log,
+            Err(_) if never_started(folder) => {
+                eprintln!("rdb: {}: nothing was recorded", folder.display());
+                continue;
+            }
+            Err(e) => {
+                eprintln!("rdb: {}: {e}", folder.display());
+                worst = worst.max(crate::fault::FAULT);
+                continue;
+            }
+        };
         // Killed before it did anything.
         if log.header().events == 0 {
             continue;
@@ -34,6 +45,13 @@ pub fn run(places: &Places, args: &VerifyArgs) -> Result<u8, Fault> {
         worst = worst.max(verify(&agent, folder, args.stop_points)?);
     }
     Ok(worst)
+}
+
+/// Whether a process was killed before its log had a header.
+fn never_started(folder: &Path) -> bool {
+    let log = std::fs::File::open(folder.join(rdb_trace::EVENTS_FILE));
+    let mut magic = [0; 8];
+    log.is_err() || log.is_ok_and(|mut log| std::io::Read::read_exact(&mut log, &mut magic).is_err() || magic == [0; 8])
 }
 
 fn verify(agent: &Agent, folder: &Path, stop_points: bool) -> Result<u8, Fault> {

@@ -4,6 +4,7 @@
 
 mod clients;
 mod daemon;
+mod damage;
 mod disassembly;
 mod faults;
 mod index;
