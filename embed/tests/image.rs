@@ -50,5 +50,5 @@ fn no_segment_is_writable_and_executable() {
 fn it_is_small() {
     // A sixth of it decodes instructions, for CPUs that cannot trap CPUID, and for watchpoints; what does not run is never read. The bound is there
     // to notice what comes in by accident (a formatter of floats, a second allocator): a room of its own costs 10 to 30 KiB.
-    assert!(IMAGE.len() < 896 << 10, "{} bytes", IMAGE.len());
+    assert!(IMAGE.len() < 832 << 10, "{} bytes", IMAGE.len());
 }
