@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod bases;
+mod bytes;
 pub mod dispatch;
 pub mod entry;
 pub mod syscall;
