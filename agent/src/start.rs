@@ -7,6 +7,7 @@
 use crate::arch::entry;
 use crate::diag::{self, say};
 use crate::record::Recorder;
+use crate::record::chaos;
 use crate::record::exec::{self, Request};
 use crate::record::log::{self, Log, Settings};
 use crate::record::snapshot::Snapshots;
@@ -27,8 +28,7 @@ use rdb_trace::{Kind, Origin};
 
 /// Exit status when the program could not even be started.
 const FAILED: u32 = 125;
-const USAGE: &str =
-    "usage: record TRACE STORE EVERY SIZE STREAM PARENT follow|alone -- PROGRAM ARG0 [ARG...] | replay TRACE FD | verify TRACE [stops]";
+const USAGE: &str = "usage: record TRACE STORE EVERY SIZE STREAM PARENT follow|alone CHAOS -- PROGRAM ARG0 [ARG...] | replay TRACE FD | verify TRACE [stops]";
 
 /// What the kernel gave the agent.
 struct Given {
@@ -121,13 +121,14 @@ fn intercept() {
 
 fn record(given: &Given) -> ! {
     let a = &given.args;
-    if a.len() < 12 || a[9] != b"--" {
+    if a.len() < 13 || a[10] != b"--" {
         say!("{USAGE}");
         sys::exit_group(2);
     }
     let small = |i: usize| number(&a[i]).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     let every = small(4);
     let tree = Tree::new(&a[2], &a[3], small(6), a[8] == b"follow");
+    chaos::begin(number(&a[9]).unwrap_or(0), tree.stream);
     let origin = Origin {
         stream: tree.stream,
         pid: sys::pid() as u32,
@@ -142,11 +143,11 @@ fn record(given: &Given) -> ! {
     let agent = set_up(Mode::Record);
     agent.auxv.clone_from(&given.auxv);
     let mut request = Request {
-        path: a[10].clone(),
-        args: a[11..].to_vec(),
+        path: a[11].clone(),
+        args: a[12..].to_vec(),
         env: given.env.clone(),
     };
-    let shown = alloc::string::String::from_utf8_lossy(&a[10]).into_owned();
+    let shown = alloc::string::String::from_utf8_lossy(&a[11]).into_owned();
     let fd = exec::resolve(&mut request).unwrap_or_else(|e| {
         say!("cannot run {shown} (error {e})");
         sys::exit_group(if e == sys::errno::ENOENT { 127 } else { 126 })

@@ -115,6 +115,7 @@ pub fn released<R>(agent: &'static mut Agent, wait: impl FnOnce() -> R) -> (&'st
     let agent = unsafe { claim() };
     agent.current = me;
     crate::record::sharing::entered(agent);
+    crate::record::preempt::unsettle(agent);
     (agent, r)
 }
 

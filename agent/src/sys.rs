@@ -289,6 +289,12 @@ pub fn futex_wait_for(word: &core::sync::atomic::AtomicU32, value: u32, nanoseco
     call!(nr::FUTEX, word.as_ptr() as u64, 128, u64::from(value), limit.as_ptr() as u64) != -errno::ETIMEDOUT
 }
 
+/// nanosleep(2), below a second, or until a signal is handled.
+pub fn sleep(nanoseconds: u64) {
+    let time = [0, nanoseconds];
+    call!(nr::NANOSLEEP, time.as_ptr() as u64, 0);
+}
+
 /// futex(2) wake-up of all waiters.
 pub fn futex_wake(word: &core::sync::atomic::AtomicU32) {
     call!(nr::FUTEX, word.as_ptr() as u64, 129, 0x7fff_ffff);

@@ -97,6 +97,10 @@ pub struct RecordArgs {
     /// Record the first process alone, not those it makes
     #[arg(long)]
     pub no_follow: bool,
+    /// Draw the schedule of threads and processes at random, to bring about races; like seeds draw alike, though never quite the same
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true)]
+    #[allow(clippy::option_option)] // clap's form of an optional value
+    pub chaos: Option<Option<u64>>,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     pub command: Vec<OsString>,

@@ -62,6 +62,7 @@ fn open_stream(agent: &mut Agent, stream: u32, forked: u64) -> Result<(), i64> {
     r.log = Log::create(&path, &origin, &settings)?;
     r.snapshots = Snapshots::new(&folder, &r.tree.store);
     r.tree.become_child(stream);
+    super::chaos::begin(super::chaos::seed(), stream);
     Ok(())
 }
 
@@ -145,6 +146,7 @@ pub fn executor(agent: &mut Agent, a: &[u64; 6]) -> Option<Executor> {
         text(format!("{stream}")),
         text(format!("{}", r.tree.stream)),
         c"follow".into(),
+        text(format!("{}", super::chaos::seed())),
         c"--".into(),
         CString::new(path).ok()?,
     ];
@@ -166,7 +168,7 @@ pub fn executor(agent: &mut Agent, a: &[u64; 6]) -> Option<Executor> {
 pub struct Executor {
     /// The stream the program will write.
     pub stream: u32,
-    _strings: [CString; 11],
+    _strings: [CString; 12],
     pointers: Vec<u64>,
     environment: u64,
 }

@@ -1,6 +1,7 @@
 //! Recording: execute, then log.
 
 pub mod bounce;
+pub mod chaos;
 pub mod child;
 pub mod cpuid;
 pub mod exec;
@@ -297,7 +298,8 @@ fn blocking(
     let me = agent.current;
     let bounced = Bounced::prepare(agent, row, args, before);
     let call = bounced.args;
-    let (agent, ret) = released(agent, || waiting::patiently(me, number, &call));
+    let sooner = chaos::sooner(number, args);
+    let (agent, ret) = released(agent, || waiting::patiently(me, number, &call, sooner));
     let ret = bounced.copy_back(row, ret);
     complete(agent, context, *fix, row, args, before, ret);
     if shown {
@@ -372,15 +374,23 @@ fn after_event(agent: &'static mut Agent) {
     }
     if contended(agent) {
         agent.thread().turns += 1;
-        if agent.thread().turns > 20 {
+        if agent.thread().turns > 20 || chaos::gives_way() {
             give_way(agent);
         }
+    } else if agent.live == 1 && chaos::gives_way() {
+        // Processes race as well.
+        chaos::absence();
     }
 }
 
 /// Whether another thread, or another process that shares memory, waits to run.
 fn contended(agent: &mut Agent) -> bool {
     agent.live > 1 && token::contended() || agent.recorder().sharing.contended()
+}
+
+/// Whether the thread that is interrupted is to give way: somebody waits, or chaos has it.
+fn is_to_yield(agent: &mut Agent) -> bool {
+    contended(agent) || chaos::is_on() && agent.live > 1
 }
 
 /// An event that stands for no instruction of the program.
@@ -401,7 +411,7 @@ fn fixed_at(agent: &Agent, kind: Kind) -> Fixed {
 /// Lets other threads run that wait for the token. What signals arrive meanwhile is delivered soon.
 fn give_way(agent: &'static mut Agent) -> &'static mut Agent {
     agent.thread().turns = 0;
-    let (agent, ()) = released(agent, || ());
+    let (agent, ()) = released(agent, chaos::absence);
     if slot(agent.current).wanted.load(core::sync::atomic::Ordering::SeqCst) != 0 {
         crate::interpreters::cpython::ticks::request();
     }

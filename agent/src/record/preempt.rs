@@ -4,7 +4,7 @@
 //! thread is at step by step, to see what memory it accesses, and makes an event of the moment after. What cannot be interrupted (a stub, code that
 //! enters the kernel, string instructions) is left alone; whoever waits will ask again.
 
-use super::{after_event, contended, deliver, fixed, give_way};
+use super::{after_event, deliver, fixed, give_way, is_to_yield};
 use crate::context::Context;
 use crate::instructions::{self, LONGEST};
 use crate::interpreters::cpython::ticks;
@@ -103,6 +103,13 @@ pub fn remind(thread: &Slot) {
     thread.remind(NUDGE, SIGN, PATIENCE);
 }
 
+/// Chaos: this thread, which begins to run, is to be interrupted at some time, if another waits then.
+pub fn unsettle(agent: &Agent) {
+    if super::chaos::is_on() && agent.live > 1 {
+        slot(agent.current).remind(NUDGE, SIGN, super::chaos::patience(PATIENCE));
+    }
+}
+
 /// The same, where a signal waits.
 pub fn remind_if_wanted(thread: &Slot) {
     if thread.wanted.load(Ordering::SeqCst) != 0 {
@@ -141,8 +148,11 @@ pub struct Pace {
 
 /// A nudge arrived at program code, in the thread that holds the token.
 pub fn nudged(agent: &'static mut Agent, context: &'static mut Context) {
-    if agent.mode != Mode::Record || agent.recorder().stepping.is_some() || !is_asked(agent) {
+    if agent.mode != Mode::Record || agent.recorder().stepping.is_some() {
         return;
+    }
+    if !is_asked(agent) {
+        return unsettle(agent);
     }
     if !is_due(agent) {
         return remind(slot(agent.current));
@@ -190,7 +200,7 @@ pub fn ticked(agent: &mut Agent) {
 
 /// Whether somebody still waits.
 fn is_asked(agent: &mut Agent) -> bool {
-    slot(agent.current).wanted.load(Ordering::SeqCst) != 0 || contended(agent)
+    slot(agent.current).wanted.load(Ordering::SeqCst) != 0 || is_to_yield(agent)
 }
 
 /// Whether a thread is executed step by step.
@@ -308,7 +318,7 @@ fn take(agent: &mut Agent, context: &Context) -> Next {
 
 /// The event.
 fn interrupt(agent: &'static mut Agent, context: &'static mut Context, before: &State, stepped: u64) {
-    let contended = contended(agent);
+    let yields = is_to_yield(agent);
     // Stub addresses are not the same in replay.
     let mut registers = context.registers();
     agent.host.clean(&mut registers);
@@ -326,11 +336,12 @@ fn interrupt(agent: &'static mut Agent, context: &'static mut Context, before: &
         agent.recorder().pace.reading = sys::clock(MONOTONIC) - began;
     }
     let took = sys::clock(MONOTONIC) - stepped;
-    agent.recorder().pace.not_before = sys::clock(MONOTONIC) + SHARE * took;
+    let share = if super::chaos::is_on() { 1 } else { SHARE };
+    agent.recorder().pace.not_before = sys::clock(MONOTONIC) + share * took;
     let mut fix = fixed(agent, Kind::Preempt, 0, context, 0);
     fix.args = [0; 6];
     agent.recorder().log.event(fix).bytes(Tag::State, &state.to_bytes()).done();
-    let agent = if contended { give_way(agent) } else { agent };
+    let agent = if yields { give_way(agent) } else { agent };
     deliver(agent, context, NO_CALL, None);
     after_event(agent);
 }

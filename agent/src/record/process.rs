@@ -209,6 +209,7 @@ extern "C" fn rdb_thread_start(n: u64) -> ! {
         let agent = crate::state::claim();
         agent.current = n as usize;
         sharing::entered(agent);
+        super::preempt::unsettle(agent);
         entry::rdb_resume(agent.threads[n as usize].context)
     }
 }

@@ -1,6 +1,6 @@
 //! Ticks while recording: where signals are delivered and the token changes hands in programs that make no system calls.
 
-use super::{after_event, contended, deliver, fixed, give_way};
+use super::{after_event, deliver, fixed, give_way, is_to_yield};
 use crate::context::Context;
 use crate::interpreters::cpython::ticks;
 use crate::state::Agent;
@@ -17,14 +17,14 @@ pub fn reached(agent: &'static mut Agent, context: &'static mut Context, count: 
     ticks::answered();
     super::preempt::ticked(agent);
     let signalled = slot(agent.current).wanted.load(Ordering::SeqCst) != 0;
-    let contended = contended(agent);
-    if !signalled && !contended {
+    let yields = is_to_yield(agent);
+    if !signalled && !yields {
         return;
     }
     let mut fix = fixed(agent, Kind::Tick, 0, context, count.cast_signed());
     fix.args = [0; 6];
     agent.recorder().log.event(fix).done();
-    let agent = if contended { give_way(agent) } else { agent };
+    let agent = if yields { give_way(agent) } else { agent };
     deliver(agent, context, NO_CALL, None);
     after_event(agent);
 }

@@ -40,31 +40,62 @@ fn futex(a: &[u64; 6]) -> Policy {
 /// A wait for a futex that is over by its time while many threads stand in line for the token goes on for a while. Whoever waits for a lock
 /// with a short limit, again and again (CPython's threads for that of the interpreter, every 5 ms), would otherwise take most turns for
 /// finding out that it is not free, and leave few to the thread that has it. A limit is met late on a busy machine, too.
-pub fn patiently(thread: usize, number: u64, args: &[u64; 6]) -> i64 {
+///
+/// Under chaos such a wait may be over `sooner`, after so many nanoseconds.
+pub fn patiently(thread: usize, number: u64, args: &[u64; 6], sooner: Option<u64>) -> i64 {
     /// So many may stand in line.
     const FEW: u32 = 4;
     /// For each of them, in nanoseconds.
     const EACH: u64 = 2_000_000;
     const MOST: u64 = 200_000_000;
-    const SECOND: u64 = 1_000_000_000;
-    const CLOCK_REALTIME: u64 = 256;
-    let ret = super::interruptible(thread, number, args);
+    let ret = match sooner {
+        None => super::interruptible(thread, number, args),
+        Some(nanoseconds) => for_so_long(thread, args, nanoseconds),
+    };
     let queue = token::queue();
     if ret != -errno::ETIMEDOUT || number != nr::FUTEX || queue <= FEW {
         return ret;
     }
-    let more = (u64::from(queue) * EACH).min(MOST);
+    if !matches!(args[1] & 0x7f, operation::WAIT | operation::WAIT_BITSET) {
+        return ret;
+    }
+    match for_so_long(thread, args, (u64::from(queue) * EACH).min(MOST)) {
+        0 => 0,
+        _ => ret,
+    }
+}
+
+/// A wait for a futex, with another limit: so many nanoseconds from now.
+fn for_so_long(thread: usize, args: &[u64; 6], nanoseconds: u64) -> i64 {
+    const SECOND: u64 = 1_000_000_000;
     let until = match args[1] & 0x7f {
-        operation::WAIT => more,
-        operation::WAIT_BITSET => more + sys::clock(u64::from(args[1] & CLOCK_REALTIME == 0)),
-        _ => return ret,
+        operation::WAIT => nanoseconds,
+        _ => nanoseconds + sys::clock(futex_clock(args)),
     };
     let limit = [until / SECOND, until % SECOND];
     let mut args = *args;
     args[3] = limit.as_ptr() as u64;
-    match super::interruptible(thread, number, &args) {
-        0 => 0,
-        _ => ret,
+    super::interruptible(thread, nr::FUTEX, &args)
+}
+
+/// The clock (clock_gettime(2)) by which a futex operation with a time of day waits.
+fn futex_clock(args: &[u64; 6]) -> u64 {
+    const CLOCK_REALTIME: u64 = 256;
+    u64::from(args[1] & CLOCK_REALTIME == 0)
+}
+
+/// How long, in nanoseconds, a wait for a futex is to last; `None` where that has no end, and for other calls.
+pub fn futex_limit(number: u64, args: &[u64; 6]) -> Option<u64> {
+    const SECOND: u64 = 1_000_000_000;
+    if number != nr::FUTEX || args[3] == 0 {
+        return None;
+    }
+    let [seconds, rest] = crate::memory::try_words(args[3])?;
+    let limit = seconds.checked_mul(SECOND)?.checked_add(rest)?;
+    match args[1] & 0x7f {
+        operation::WAIT => Some(limit),
+        operation::WAIT_BITSET => Some(limit.saturating_sub(sys::clock(futex_clock(args)))),
+        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The token: a ticket lock over futex(2). Fair, so no waiting thread starves.
 
-use crate::record::preempt;
+use crate::record::{chaos, preempt};
 use crate::sys;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 
@@ -16,6 +16,7 @@ const PATIENCE: u64 = 5_000_000;
 
 /// Waits for the token, for the thread of this slot.
 pub fn acquire(me: usize) {
+    chaos::pause();
     let ticket = NEXT.fetch_add(1, SeqCst);
     loop {
         let serving = SERVING.load(SeqCst);
@@ -24,7 +25,7 @@ pub fn acquire(me: usize) {
             return;
         }
         if serving.wrapping_add(1) == ticket {
-            if !sys::futex_wait_for(&SERVING, serving, PATIENCE) && preempt::ask() {
+            if !sys::futex_wait_for(&SERVING, serving, chaos::patience(PATIENCE)) && preempt::ask() {
                 preempt::nudge_holder();
             }
         } else {

@@ -11,6 +11,7 @@ use crate::Fault;
 use crate::cli::RecordArgs;
 use crate::paths::Places;
 use rdb_embed::Agent;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::process::Command;
 
 /// Exit status of the agent when it could not even start the program; it has said why.
@@ -26,6 +27,7 @@ pub fn run(places: &Places, args: &RecordArgs) -> Result<u8, Fault> {
     };
     let program = program::resolve(name, std::env::var_os("PATH").as_deref())?;
     kernel::check()?;
+    let chaos = args.chaos.map_or(0, seed);
     let place = place::Place::make(places, args.output.as_deref(), &program)?;
     let agent = agent()?;
     let mut command = Command::new(agent.path());
@@ -36,8 +38,12 @@ pub fn run(places: &Places, args: &RecordArgs) -> Result<u8, Fault> {
         .arg(places.store())
         .arg(args.verify_every.to_string())
         .arg(args.max_size.unwrap_or(0).to_string())
-        .args(["0", "0", if args.no_follow { "alone" } else { "follow" }, "--"]);
+        .args(["0", "0", if args.no_follow { "alone" } else { "follow" }])
+        .args([&chaos.to_string(), "--"]);
     command.arg(&program).args(&args.command);
+    if chaos != 0 && !args.quiet {
+        eprintln!("rdb: chaos: the schedule is drawn from seed {chaos}; --chaos={chaos} draws alike");
+    }
     let status = child::run(command)?;
     // What cannot be written now (a full disk) is no reason to lose the program's own exit status.
     let _ = report::close(place.trace(), status);
@@ -52,6 +58,12 @@ pub fn run(places: &Places, args: &RecordArgs) -> Result<u8, Fault> {
         }
     }
     Ok(end::like(status))
+}
+
+/// The seed of chaos: the one given, or a random one. Never 0, which is no chaos; small enough to be typed again.
+fn seed(given: Option<u64>) -> u64 {
+    let random = || RandomState::new().build_hasher().finish() % 1_000_000_000;
+    given.unwrap_or_else(random).max(1)
 }
 
 /// The agent, ready to be executed.
