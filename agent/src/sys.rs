@@ -386,6 +386,14 @@ pub fn set_mask(mask: u64) {
     call!(nr::RT_SIGPROCMASK, 2, (&raw const mask) as u64, 0, 8);
 }
 
+/// The same; the mask before.
+#[must_use]
+pub fn swap_mask(mask: u64) -> u64 {
+    let mut old = 0u64;
+    call!(nr::RT_SIGPROCMASK, 2, (&raw const mask) as u64, (&raw mut old) as u64, 8);
+    old
+}
+
 /// Blocks a signal for this thread (rt_sigprocmask(2)), and takes all that wait already (rt_sigtimedwait(2)).
 pub fn hold_signal(signal: u64) {
     let (set, now) = (1u64 << (signal - 1), [0u64; 2]);

@@ -103,10 +103,14 @@ pub fn clone(agent: &'static mut Agent, context: &mut Context, mut fix: Fixed, n
     agent
 }
 
+/// The new thread begins with all signals blocked, for it has no signal stack yet.
 #[allow(unsafe_code)]
 fn raw_clone(flags: u64, stack: u64, ptid: u64, ctid: u64, tls: u64) -> i64 {
+    let mask = sys::swap_mask(u64::MAX);
     // SAFETY: `stack` is a boot stack made by `threads::boot_stack` for a fresh slot.
-    unsafe { entry::rdb_clone(flags, stack, ptid, ctid, tls) }
+    let ret = unsafe { entry::rdb_clone(flags, stack, ptid, ctid, tls) };
+    sys::set_mask(mask);
+    ret
 }
 
 /// A real child in memory of its own, with a stream of its own.
@@ -196,6 +200,8 @@ fn give_back_stack(slot: usize, stack: &[u64; 3]) {
 extern "C" fn rdb_thread_start(n: u64) -> ! {
     let (base, size) = threads::signal_stack(n as usize);
     sys::set_signal_stack(base, size);
+    // What the agent's own code may raise; the rest waits until the program's mask comes with its context.
+    sys::set_mask(signals::HELD);
     let _ = intercept::enable();
     intercept::trap_cpu(true);
     // What patched system call sites find their slot by.

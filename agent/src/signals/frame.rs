@@ -163,14 +163,14 @@ pub fn pop(agent: &mut Agent, context: &mut Context) -> bool {
     true
 }
 
-/// A frame on the slot's signal stack from which a new thread starts: `context` with another stack and result 0. Returns its
-/// address.
+/// A frame in the slot from which a new thread starts: `context` with another stack and result 0. Returns its address. It lies
+/// on no stack: signals may arrive before it is used.
 #[must_use]
 pub fn for_thread(slot: usize, context: &mut Context, rsp: u64) -> u64 {
     let (base, size) = crate::threads::signal_stack(slot);
     let fp = fp_bytes(context);
-    let fp_at = (base + size - 0x4000) & !63;
-    let at = fp_at - 2048;
+    // The FP state's place is that of fast contexts, of which there is none before the thread runs.
+    let (at, fp_at) = (crate::threads::start_context(slot), crate::threads::fast_places(slot).1);
     let mut new = *context;
     new.fp_state = if fp.is_empty() { 0 } else { fp_at };
     new.stack = [base, 0, size];
@@ -180,7 +180,7 @@ pub fn for_thread(slot: usize, context: &mut Context, rsp: u64) -> u64 {
     }
     // SAFETY: both ranges lie in the new thread's slot, which nothing uses yet; FP state is below 0x4000 bytes.
     unsafe {
-        core::ptr::copy_nonoverlapping(fp.as_ptr(), fp_at as *mut u8, fp.len().min(0x4000));
+        core::ptr::copy_nonoverlapping(fp.as_ptr(), fp_at as *mut u8, fp.len().min(crate::threads::FAST_FP_SIZE as usize));
         (at as *mut Context).write(new);
     }
     prepare_fast(slot, context);

@@ -44,7 +44,7 @@ pub fn install() {
         sys::set_action(signal, &[on_fault as *const () as u64, flags, restorer(), 0]);
     }
     // Calls that it interrupts go on.
-    sys::set_action(preempt::NUDGE, &[asynchronous(), flags | flag::RESTART, restorer(), 0]);
+    sys::set_action(preempt::NUDGE, &[asynchronous(), flags | flag::RESTART, restorer(), super::HELD]);
 }
 
 extern "C" fn on_system_call(_signal: i32, info: *const [u8; 128], context: *mut Context) {

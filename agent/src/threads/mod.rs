@@ -19,6 +19,8 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 const SIGNAL_STACK: u64 = 0x2_0000;
 /// Offset of the top of the boot stack in a slot.
 const BOOT_STACK: u64 = 0x1_fff0;
+/// Offset of the context a new thread starts from.
+const START_CONTEXT: u64 = 0x3000;
 /// Offset of the FP state of a fast context, [`FAST_FP_SIZE`] bytes.
 const FAST_FP: u64 = 0x4000;
 /// Most bytes of FP state.
@@ -26,7 +28,7 @@ pub const FAST_FP_SIZE: u64 = 0x4000;
 /// Offset of the fast context; the stack of the agent's code grows down from it.
 const FAST_CONTEXT: u64 = 0x1_d000;
 const _: () = assert!(core::mem::offset_of!(Slot, fast_context) == 32 && core::mem::offset_of!(Slot, fast_rsp) == 40);
-const _: () = assert!(size_of::<Slot>() as u64 <= FAST_FP);
+const _: () = assert!(size_of::<Slot>() as u64 <= START_CONTEXT && START_CONTEXT + crate::context::CONTEXT_SIZE <= FAST_FP);
 
 /// The part of a thread that asynchronous signal handlers touch.
 #[derive(Debug)]
@@ -143,6 +145,12 @@ pub fn map_slot(n: usize) -> bool {
 #[must_use]
 pub fn slot_address(n: usize) -> u64 {
     SLOTS + n as u64 * SLOT_SIZE
+}
+
+/// Where the context goes from which a slot's thread starts.
+#[must_use]
+pub fn start_context(n: usize) -> u64 {
+    slot_address(n) + START_CONTEXT
 }
 
 /// Where a slot's fast context and its FP state go.
