@@ -8,6 +8,7 @@ mod daemon;
 mod damage;
 mod disassembly;
 mod faults;
+mod forged;
 mod index;
 mod instructions;
 mod interrupts;

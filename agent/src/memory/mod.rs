@@ -80,7 +80,8 @@ pub fn copy_in(addr: u64, from: &[u8]) {
 }
 
 /// Whether the range is the program's.
-fn within(addr: u64, len: u64) -> bool {
+#[must_use]
+pub fn is_program(addr: u64, len: u64) -> bool {
     !cfg!(target_os = "none") || addr.checked_add(len).is_some_and(|end| end <= PROGRAM_END)
 }
 
@@ -88,14 +89,14 @@ fn within(addr: u64, len: u64) -> bool {
 #[must_use]
 pub fn try_copy_out(addr: u64, to: &mut [u8]) -> bool {
     // SAFETY: as in `copy_out`; a fault leads to the failed exit.
-    within(addr, to.len() as u64) && unsafe { rdb_copy(to.as_mut_ptr() as u64, addr, to.len() as u64) == 0 }
+    is_program(addr, to.len() as u64) && unsafe { rdb_copy(to.as_mut_ptr() as u64, addr, to.len() as u64) == 0 }
 }
 
 /// Copies into program memory where a pointer is the program's word only; false when it cannot be written.
 #[must_use]
 pub fn try_copy_in(addr: u64, from: &[u8]) -> bool {
     // SAFETY: as in `copy_in`; a fault leads to the failed exit.
-    within(addr, from.len() as u64) && unsafe { rdb_copy(addr, from.as_ptr() as u64, from.len() as u64) == 0 }
+    is_program(addr, from.len() as u64) && unsafe { rdb_copy(addr, from.as_ptr() as u64, from.len() as u64) == 0 }
 }
 
 /// The value at an address that may be wrong.
@@ -103,7 +104,7 @@ pub fn try_copy_in(addr: u64, from: &[u8]) -> bool {
 pub fn try_get<T: Plain + Default>(addr: u64) -> Option<T> {
     let mut value = T::default();
     // SAFETY: `value` is ours; any bit pattern is a `T`; a fault leads to the failed exit.
-    let read = within(addr, size_of::<T>() as u64) && unsafe { rdb_copy((&raw mut value) as u64, addr, size_of::<T>() as u64) == 0 };
+    let read = is_program(addr, size_of::<T>() as u64) && unsafe { rdb_copy((&raw mut value) as u64, addr, size_of::<T>() as u64) == 0 };
     read.then_some(value)
 }
 
@@ -132,7 +133,7 @@ pub fn try_words<const N: usize>(addr: u64) -> Option<[u64; N]> {
 #[must_use]
 pub fn try_put_words(addr: u64, words: &[u64]) -> bool {
     // SAFETY: as in `try_copy_in`.
-    within(addr, size_of_val(words) as u64) && unsafe { rdb_copy(addr, words.as_ptr() as u64, size_of_val(words) as u64) == 0 }
+    is_program(addr, size_of_val(words) as u64) && unsafe { rdb_copy(addr, words.as_ptr() as u64, size_of_val(words) as u64) == 0 }
 }
 
 /// A NUL-terminated string without its NUL, at an address that may be wrong.

@@ -17,8 +17,17 @@ use rdb_trace::event::FIRST_ADDRESS;
 use rdb_trace::{Event, RecordError, Tag};
 
 /// Writes the bytes the event wrote.
-pub fn effects(event: &Event<'_>) {
+///
+/// A recording names memory of the program's alone: what lies elsewhere was not recorded but forged, and ends the replay.
+pub fn effects(agent: &mut Agent, event: &Event<'_>) {
     for e in event.effects().filter(|e| e.target >= FIRST_ADDRESS) {
+        if !memory::is_program(e.target, e.bytes.len() as u64) {
+            let at = agent.replay().index();
+            crate::orders::failed(
+                agent,
+                &alloc::format!("the trace is forged or damaged: event {at} writes to memory that is not the program's"),
+            );
+        }
         // What cannot be written was not written either: the span of an EFAULT.
         let _ = memory::try_copy_in(e.target, e.bytes);
     }
@@ -88,7 +97,7 @@ pub fn mmap(agent: &mut Agent, event: &Event<'_>) {
 
 /// Makes the fiber of a new thread or vfork child.
 pub fn clone(agent: &mut Agent, context: &mut Context, event: &Event<'_>, number: u64) {
-    effects(event);
+    effects(agent, event);
     let Some(n) = event.tagged(Tag::Thread).and_then(|e| e.number()) else {
         return;
     };
@@ -144,7 +153,7 @@ pub fn image(agent: &mut Agent, event: &Event<'_>) -> (u64, u64) {
             if l.base != 0 {
                 agent.host.mapped(l.base, "");
             }
-            effects(event);
+            effects(agent, event);
             (l.entry, sp)
         }
         Err(text) => crate::orders::failed(agent, &text),

@@ -103,7 +103,7 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
             }
         }
         nr::EXIT | nr::EXIT_GROUP => {
-            apply::effects(&event);
+            apply::effects(agent, &event);
             if agent.thread().vfork || number == nr::EXIT {
                 agent.thread().live = false;
                 if !agent.thread().vfork {
@@ -136,7 +136,7 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
             }
         }
         _ => {
-            apply::effects(&event);
+            apply::effects(agent, &event);
             if !entered {
                 context.set_return(want.ret);
                 agent.replay().answers.note(number, &args, want.ret);

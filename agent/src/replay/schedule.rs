@@ -47,7 +47,7 @@ pub fn next(agent: &'static mut Agent) -> ! {
         };
         match f.kind {
             Kind::Hash => crate::orders::check_hash(agent, f.ret.cast_unsigned()),
-            Kind::Changed => apply::effects(&event),
+            Kind::Changed => apply::effects(agent, &event),
             Kind::Complete => {
                 if let (nr::VFORK | nr::CLONE, Some(child)) = (u64::from(f.nr), event.tagged(Tag::Thread).and_then(|e| e.number())) {
                     agent.live -= 1;
@@ -55,7 +55,7 @@ pub fn next(agent: &'static mut Agent) -> ! {
                         t.live = false;
                     }
                 }
-                apply::effects(&event);
+                apply::effects(agent, &event);
                 context.set_return(f.ret);
             }
             Kind::Signal => {
