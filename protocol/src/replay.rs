@@ -100,6 +100,8 @@ pub enum Order {
         scope: Scope,
         /// How much of their values.
         limits: Limits,
+        /// Ask no object for its repr that may take long.
+        plain: bool,
     },
     /// Only in a process that is thrown away: what is evaluated at each breakpoint hit of a run with [`Hits::Evaluate`], the place stood
     /// in when the run begins included. Answer: [`Answer::Done`].

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod awkward;
 mod clients;
 mod daemon;
 mod damage;

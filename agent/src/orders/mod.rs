@@ -336,7 +336,12 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                 Some(answer) => answer,
                 None => return,
             },
-            Order::Locals { frame, scope, limits } => match probe::ask(agent, probe::Question::Locals(frame, scope, limits)) {
+            Order::Locals {
+                frame,
+                scope,
+                limits,
+                plain,
+            } => match probe::ask(agent, probe::Question::Locals(frame, scope, limits, plain)) {
                 Some(answer) => answer,
                 None => return,
             },

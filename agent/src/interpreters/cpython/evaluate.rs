@@ -83,6 +83,14 @@ def short(v):
     return v[:size] + '...' if len(v) > size else v
 ";
 
+/// Before [`SHOW`]: objects that may take long to show themselves are not asked.
+const PLAIN: &str = "
+asked = repr
+def repr(v):
+    t = type(v)
+    return asked(v) if t.__module__ == 'builtins' and t.__flags__ & 512 == 0 else '<%s object, not asked for its repr>' % t.__name__
+";
+
 /// Lists a namespace: names, whether they are parameters, and reprs, separated by bytes that no repr contains unescaped. Names starting
 /// with `.` are the compiler's.
 const LIST: &str = "
@@ -123,6 +131,17 @@ pub enum Outcome {
     Done,
     /// It raised; the traceback was printed to standard error. What is left to say where nothing was printed.
     Raised(String),
+}
+
+/// A moment of an evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// What the program itself had buffered has been written; what comes now is the code's.
+    Begins,
+    /// The code could not be compiled: nothing of it was executed.
+    Senseless,
+    /// The code has raised; what comes now prints the traceback.
+    Failed,
 }
 
 /// The interpreter as something to call.
@@ -189,6 +208,19 @@ impl Calls<'_> {
         self.text_by(object, |name, args| self.call(name, args))
     }
 
+    /// The same of one that may be very long: it is then cut, and says so.
+    fn shown(&self, object: u64) -> Result<Option<String>, String> {
+        /// Characters.
+        const MOST: u64 = 1 << 20;
+        let length = self.call("PyUnicode_GetLength", &[object])?;
+        if length.cast_signed() <= MOST.cast_signed() {
+            return self.text(object);
+        }
+        let part = self.call("PyUnicode_Substring", &[object, 0, MOST])?;
+        let text = if part == 0 { None } else { self.text(part)? };
+        Ok(text.map(|text| text + &format!("... (the first {MOST} of {length} characters)")))
+    }
+
     /// The text of a string object, had by `call`.
     pub(super) fn text_by(&self, object: u64, call: impl Fn(&str, &[u64]) -> Result<u64, String>) -> Result<Option<String>, String> {
         let bytes = call(
@@ -217,7 +249,7 @@ impl Calls<'_> {
     }
 
     /// What the program still had in its buffers is not the evaluated code's output; that goes to the real streams.
-    fn own_streams(&self, discard: &mut dyn FnMut()) -> Result<(), String> {
+    fn own_streams(&self, note: &mut dyn FnMut(Moment)) -> Result<(), String> {
         self.flush()?;
         for (name, real) in [(c"stdout", c"__stdout__"), (c"stderr", c"__stderr__")] {
             let stream = self.call("PySys_GetObject", &[real.as_ptr() as u64])?;
@@ -226,7 +258,7 @@ impl Calls<'_> {
             }
         }
         self.flush()?;
-        discard();
+        note(Moment::Begins);
         Ok(())
     }
 
@@ -287,11 +319,12 @@ impl Calls<'_> {
         Ok(unsafe { core::ptr::read_volatile(&raw const three[1]) })
     }
 
-    fn raised(&self) -> Result<Outcome, String> {
+    fn raised(&self, note: &mut dyn FnMut(Moment)) -> Result<Outcome, String> {
         if self.is_pending("PyExc_SystemExit")? {
             self.call("PyErr_Clear", &[])?;
             return Ok(Outcome::Raised("SystemExit: evaluated code cannot end the program".to_string()));
         }
+        note(Moment::Failed);
         self.call("PyErr_PrintEx", &[0])?;
         self.flush()?;
         Ok(Outcome::Raised("an exception was raised, and could not be printed".to_string()))
@@ -323,8 +356,8 @@ pub(super) fn quieten(stops: &mut Stops) -> Result<Calls<'_>, String> {
     Ok(Calls { stops, stack })
 }
 
-/// Evaluates an expression, or executes statements, in a frame, with some objects under names of their own. `discard` is called when what the program itself had buffered
-/// has been written.
+/// Evaluates an expression, or executes statements, in a frame, with some objects under names of their own. `note` is called
+/// at moments of it.
 ///
 /// # Errors
 /// Why it could not even be tried.
@@ -333,12 +366,12 @@ pub fn evaluate(
     source: &str,
     frame: Place,
     bound: &[(String, u64)],
-    discard: &mut dyn FnMut(),
+    note: &mut dyn FnMut(Moment),
 ) -> Result<Outcome, String> {
     let there = stops.is_there();
     let text = CString::new(source).map_err(|_| "the expression has a NUL in it")?;
     let py = prepare(stops)?;
-    py.own_streams(discard)?;
+    py.own_streams(note)?;
     let frame = py.frame(frame)?;
     let (globals, locals) = py.namespace(frame)?;
     let names = py.call("PyDict_Copy", &[globals])?;
@@ -362,11 +395,12 @@ pub fn evaluate(
         code = py.compile(&text, FILE_INPUT)?;
     }
     if code == 0 {
-        return py.raised();
+        note(Moment::Senseless);
+        return py.raised(note);
     }
     let value = py.call("PyEval_EvalCode", &[code, names, names])?;
     if value == 0 {
-        return py.raised();
+        return py.raised(note);
     }
     if !expression {
         py.flush()?;
@@ -381,10 +415,10 @@ pub fn evaluate(
     }
     let shown = py.call("PyObject_Repr", &[value])?;
     if shown == 0 {
-        return py.raised();
+        return py.raised(note);
     }
     py.flush()?;
-    let text = py.text(shown)?.unwrap_or_default();
+    let text = py.shown(shown)?.unwrap_or_default();
     Ok(Outcome::Value { text, object, same })
 }
 
@@ -392,9 +426,10 @@ pub fn evaluate(
 ///
 /// # Errors
 /// Why they could not be had.
-pub fn variables(stops: &mut Stops, frame: Place, scope: Scope, limits: Limits) -> Result<Vec<Variable>, String> {
+pub fn variables(stops: &mut Stops, frame: Place, scope: Scope, limits: Limits, plain: bool) -> Result<Vec<Variable>, String> {
     let Limits { depth, elements, size } = limits;
-    let source = format!("depth, elements, size = {depth}, {elements}, {size}\n{SHOW}{LIST}");
+    let plain = if plain { PLAIN } else { "" };
+    let source = format!("depth, elements, size = {depth}, {elements}, {size}\n{plain}{SHOW}{LIST}");
     let source = CString::new(source).map_err(|e| e.to_string())?;
     let py = prepare(stops)?;
     let frame = py.frame(frame)?;
@@ -476,6 +511,6 @@ pub fn result(stops: &mut Stops) -> Result<String, String> {
         return Err("there is no value here".to_string());
     }
     let shown = py.call("PyObject_Repr", &[object])?;
-    let text = if shown == 0 { None } else { py.text(shown)? };
+    let text = if shown == 0 { None } else { py.shown(shown)? };
     text.ok_or_else(|| "its repr raised".to_string())
 }

@@ -87,7 +87,7 @@ pub(crate) fn place(rest: &str) -> Result<BreakpointPlace, String> {
         });
     }
     match rest.strip_suffix("()").unwrap_or(rest).trim() {
-        "" => Err("Empty breakpoint name".into()),
+        "" => Err("Empty breakpoint name: expected a place, which is written LINE, FILE:LINE or FUNC".into()),
         name => Ok(BreakpointPlace::Function { name: name.to_owned() }),
     }
 }
