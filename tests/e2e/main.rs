@@ -14,6 +14,7 @@ mod interrupts;
 mod kept;
 mod model;
 mod native;
+mod natives;
 mod portable;
 mod printed;
 mod processes;

@@ -28,6 +28,8 @@ pub enum Question {
     IsThere,
     /// For the value returned, or the exception that unwinds.
     Result,
+    /// For the entry of a function written in C.
+    Entry(String),
     /// To evaluate what is evaluated while the program runs.
     Row,
     /// To list a frame's variables.
@@ -81,6 +83,13 @@ pub fn ask(agent: &mut Agent, question: Question) -> Option<Answer> {
                 object: None,
                 same: false,
             }),
+            Some(Err(reason)) => Answer::Failed { reason },
+            None => Answer::Failed {
+                reason: "there is no stop point here".to_string(),
+            },
+        },
+        Question::Entry(name) => match agent.host.stops().map(|s| evaluate::entry(s, &name)) {
+            Some(Ok(entry)) => Answer::Entry(entry),
             Some(Err(reason)) => Answer::Failed { reason },
             None => Answer::Failed {
                 reason: "there is no stop point here".to_string(),

@@ -11,6 +11,7 @@
 
 use super::Stops;
 use super::objects::{TP_DEALLOC, TP_FLAGS, type_of};
+use super::traps;
 use crate::arch::entry;
 use crate::memory::{copy_out, get, put};
 use alloc::ffi::CString;
@@ -18,6 +19,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use rdb_protocol::replay::Entry;
 pub use rdb_protocol::replay::Object;
 use rdb_protocol::{Limits, Scope, Variable};
 
@@ -494,6 +496,72 @@ pub fn value_stack(stops: &mut Stops, limits: Limits) -> Result<Vec<Option<Strin
         text.map(Some).ok_or_else(|| "the values cannot be shown".to_string())
     };
     objects.into_iter().map(show).collect()
+}
+
+/// Finds what a dotted name means, from a module or the builtin names on.
+const FIND: &str = "
+import sys
+p = name.split('.')
+r, why = None, 'no module that was imported, and no builtin name, has it; it is written as MODULE.FUNCTION or MODULE.CLASS.METHOD'
+for i in range(len(p) - 1, -1, -1):
+    o = sys.modules.get('.'.join(p[:i]) if i else 'builtins')
+    if o is None:
+        continue
+    try:
+        for part in p[i:]:
+            o = getattr(o, part)
+    except AttributeError:
+        continue
+    if hasattr(o, '__code__'):
+        why = 'it is written in Python: `break ' + o.__qualname__ + '`'
+    elif isinstance(o, type):
+        why = 'it is a class, not a function or method'
+    else:
+        r, why = o, 'it is no function or method written in C'
+    break
+";
+
+/// Where the code begins of the function written in C that has this dotted name.
+///
+/// # Errors
+/// Why there is none, or its calls cannot be noticed.
+pub fn entry(stops: &mut Stops, name: &str) -> Result<Entry, String> {
+    const METHOD_DEF: u64 = 16;
+    const DESCRIBED_DEF: u64 = 40;
+    const METHOD: u64 = 8;
+    let py = prepare(stops)?;
+    let names = py.call("PyDict_New", &[])?;
+    let builtins = py.call("PyImport_AddModule", &[c"builtins".as_ptr() as u64])?;
+    py.call("PyDict_SetItemString", &[names, c"__builtins__".as_ptr() as u64, builtins])?;
+    let text = CString::new(name).map_err(|_| "the name has a NUL in it")?;
+    let text = py.call("PyUnicode_FromString", &[text.as_ptr() as u64])?;
+    py.call("PyDict_SetItemString", &[names, c"name".as_ptr() as u64, text])?;
+    let source = CString::new(FIND).map_err(|e| e.to_string())?;
+    let code = py.compile(&source, FILE_INPUT)?;
+    if code == 0 || py.call("PyEval_EvalCode", &[code, names, names])? == 0 {
+        return Err(format!("{name}: its name cannot be looked up"));
+    }
+    let found = py.call("PyDict_GetItemString", &[names, c"r".as_ptr() as u64])?;
+    let is = |types: &[&str]| types.iter().any(|t| py.stops.symbol(t) == Some(type_of(found)));
+    let definition = if is(&["PyCFunction_Type", "PyCMethod_Type"]) {
+        found + METHOD_DEF
+    } else if is(&["PyMethodDescr_Type", "PyClassMethodDescr_Type"]) {
+        found + DESCRIBED_DEF
+    } else {
+        let why = py.call("PyDict_GetItemString", &[names, c"why".as_ptr() as u64])?;
+        let why = py.text(why)?.unwrap_or_default();
+        return Err(format!("calls of {name} cannot be stopped at: {why}"));
+    };
+    let address = get(get::<u64>(definition) + METHOD);
+    if !traps::can_trap(address) {
+        return Err(format!(
+            "calls of {name} cannot be stopped at: its code begins with an instruction that must stay where it is"
+        ));
+    }
+    Ok(Entry {
+        address,
+        code: get(address),
+    })
 }
 
 /// The repr of the value about to be returned, or of the exception that unwinds.

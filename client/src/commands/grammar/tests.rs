@@ -97,6 +97,13 @@ fn breakpoints() {
     );
     assert_eq!(error("b raise .B"), "expected the name of an exception class after raise, not '.B'");
     assert_eq!(error("b uncaught x"), "expected nothing or a condition after uncaught, not 'x'");
+    let call = BreakpointPlace::Native {
+        name: "_socket.socket.connect".into(),
+    };
+    assert_eq!(one("b call _socket.socket.connect()"), at(call));
+    for odd in ["b call ", "b call a..b", "b call f(x)", "b call a b"] {
+        assert!(error(odd).starts_with("expected the dotted name") || odd == "b call ", "{odd}");
+    }
     assert_eq!(error("b"), EMPTY);
     assert_eq!(error("b ()"), EMPTY);
     assert_eq!(error("b x.py:"), "expected a line number after colon");
