@@ -234,3 +234,16 @@ fn packed_traces() {
 fn zstd_of(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 3).unwrap()
 }
+
+/// A log of a few thousand bytes can hold an event of millions of effects. It is read in one go, and there is an end to what is believed.
+#[test]
+fn an_event_of_very_many_effects() {
+    for (count, events) in [(2_000_000, 1), (5_000_000, 0)] {
+        let page = Header::page(&Origin::default(), 0, 7, &Cpu::default()).to_vec();
+        let Ok(mut writer) = Writer::new(page);
+        let effects: Vec<(u64, &[u8])> = (0..count).map(|_| (Tag::Path as u64, &b""[..])).collect();
+        let Ok(()) = add(&mut writer, &fixed(0), &effects);
+        writer.close();
+        assert_eq!(log(writer.room()), events);
+    }
+}
