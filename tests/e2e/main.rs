@@ -12,6 +12,7 @@ mod index;
 mod instructions;
 mod interrupts;
 mod kept;
+mod killed;
 mod model;
 mod native;
 mod natives;

@@ -349,7 +349,7 @@ pub static NAMES: &[Name] = &[
         aliases: &["l"],
         arguments: "[LINE|FILE:LINE|[FILE:]FIRST,LAST|FUNC]",
         summary: "show source lines, of any file",
-        detail: "Without an argument: around the line stood at, 8 lines before and 5 after.\nExample: list ledger.py:20,40",
+        detail: "Without an argument: around the line stood at, 8 lines before and 5 after; behind another `list`, the lines that follow.\nExample: list ledger.py:20,40",
     },
     Name {
         name: "lines",
