@@ -275,7 +275,7 @@ pub fn log_changes(agent: &mut Agent) {
     let changes = agent.recorder().sharing.changes();
     for changes in changes.chunks(MOST_EFFECTS) {
         let fix = fixed_at(agent, Kind::Changed);
-        agent.recorder().log.event(fix).program(&changes).done();
+        agent.recorder().log.event(fix).program(changes).done();
     }
 }
 

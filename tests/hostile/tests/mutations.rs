@@ -68,7 +68,7 @@ fn fixed(i: usize) -> Fixed {
         flags: 0,
         thread: u16::try_from(i % 3).unwrap(),
         nr: u32::try_from(i % 7).unwrap(),
-        ret: if i % 4 == 0 { 24 } else { -2 },
+        ret: if i.is_multiple_of(4) { 24 } else { -2 },
         rip: 0x1000_0000_1234 + 77 * (i as u64 % 11),
         rsp: 0x2fff_ffff_e000,
         args: [3, 0x1100_0000_0040, i as u64, 0, 1, u64::MAX],
