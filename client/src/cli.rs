@@ -207,6 +207,8 @@ pub enum QueryFormat {
     Jsonl,
     /// Comma-separated values
     Csv,
+    /// A Parquet file, its columns typed; written when all rows are there
+    Parquet,
 }
 
 /// Arguments of `verify`.

@@ -55,6 +55,21 @@ fn a_daemon_that_fails_is_quoted() {
 }
 
 #[test]
+fn of_a_usage_the_line_with_the_error_is_quoted() {
+    let dir = tempfile::tempdir().unwrap();
+    let usage = "echo \"error: invalid value 'lots' for '--memory <N>': no number\" >&2\necho >&2\necho \"For more information, try '--help'.\" >&2\nexit 2";
+    let launcher = Launcher {
+        socket: dir.path().join("s/rdbd.sock"),
+        program: program(dir.path(), usage).into(),
+    };
+    let said = Session::open(launcher, "/trace".into(), false).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "rdbd did not start (exit status: 2): invalid value 'lots' for '--memory <N>': no number"
+    );
+}
+
+#[test]
 fn a_refused_trace_is_one_line() {
     let fake = common::Fake::start();
     let launcher = Launcher {

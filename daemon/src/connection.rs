@@ -47,6 +47,7 @@ pub(crate) fn serve(stream: UnixStream, recordings: &Recordings) -> io::Result<(
     // Also on the way out of a panic: the reader must not wait for ever.
     let _closed = Closed(&stream);
     work(&receiver, &writer, &interrupt, recordings);
+    recordings.left();
     drop(receiver);
     let _ = stream.shutdown(Shutdown::Both);
     let _ = reader.join();

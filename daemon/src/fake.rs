@@ -192,6 +192,7 @@ impl World {
             | BreakpointPlace::Raise { .. }
             | BreakpointPlace::Calls { .. }
             | BreakpointPlace::Uncaught
+            | BreakpointPlace::Native { .. }
             | BreakpointPlace::Value { .. }
             | BreakpointPlace::Outside { .. } => false,
         };

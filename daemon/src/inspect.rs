@@ -93,8 +93,21 @@ impl Timeline {
         task: &mut Task<'_>,
     ) -> Result<Vec<Variable>, Fault> {
         self.require_stop_points()?;
+        let order = |plain| Order::Locals {
+            frame,
+            scope,
+            limits,
+            plain,
+        };
         let probe = self.stood_at(task)?.fork()?;
-        probe.variables(Order::Locals { frame, scope, limits }, DEADLINE, task.interrupt)
+        match probe.variables(order(false), DEADLINE, task.interrupt) {
+            // One of them hangs: that must not hide the others.
+            Err(Fault::Deadline(_)) => {
+                let probe = self.stood_at(task)?.fork()?;
+                probe.variables(order(true), DEADLINE, task.interrupt)
+            }
+            other => other,
+        }
     }
 
     /// The values on the stack of the frame stood in, the oldest first.

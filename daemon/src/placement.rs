@@ -214,7 +214,7 @@ mod tests {
             let mut costs: Vec<u64> = spots.iter().map(|s| s.cost).collect();
             costs.push(total);
             let widest = costs.windows(2).map(|w| w[1].saturating_sub(w[0])).max().unwrap();
-            assert!(widest <= (total / 8).max(25 * MS), "widest gap {widest} of {total}");
+            assert!(widest <= (total / 64).max(25 * MS), "widest gap {widest} of {total}");
             assert!(forks < 6 * placement.maximum(), "{forks} forks");
         }
     }

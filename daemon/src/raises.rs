@@ -1,15 +1,17 @@
-//! Exceptions that were raised, with the time at which each began: found by one run over the recording, or a few.
+//! Exceptions that were raised, with the time at which each began, and calls of functions written in C: found by one run over the
+//! recording, or a few.
 //!
-//! The line that raises is known only in code that was followed from the beginning; which code that is, the first run tells.
+//! The line that raises, or calls, is known only in code that was followed from the beginning; which code that is, the first run tells.
 
 use crate::fault::Fault;
+use crate::inspect::DEADLINE;
 use crate::moves::FIRST;
 use crate::progress::Task;
 use crate::slice::Slicer;
 use crate::timeline::{Timeline, check_progress};
 use rdb_protocol::Time;
 use rdb_protocol::client::FailureCode;
-use rdb_protocol::replay::{Hits, Raise, Raises, Run, RunEnd};
+use rdb_protocol::replay::{Entry, Hits, Raise, Raises, Run, RunEnd};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -61,14 +63,22 @@ impl Timeline {
         if let Some(known) = &self.raises {
             return Ok(Arc::clone(known));
         }
-        let mut all = self.raises_with(&[], 0, task)?;
+        let all = self.noted(None, task)?;
+        let all = Arc::new(all);
+        self.raises = Some(Arc::clone(&all));
+        Ok(all)
+    }
+
+    /// All exceptions, or all calls of a function written in C.
+    fn noted(&mut self, calls: Option<Entry>, task: &mut Task<'_>) -> Result<Raises, Fault> {
+        let mut all = self.noted_with(&[], calls, 0, task)?;
         for run in 1..RUNS {
             let tracked = all.codes.clone();
             let before = all.codes.len();
             if before == 0 {
                 break;
             }
-            all = self.raises_with(&tracked, run, task)?;
+            all = self.noted_with(&tracked, calls, run, task)?;
             all.codes.extend(tracked);
             all.codes.sort_unstable();
             all.codes.dedup();
@@ -76,16 +86,46 @@ impl Timeline {
                 break;
             }
         }
-        let all = Arc::new(all);
-        self.raises = Some(Arc::clone(&all));
         Ok(all)
     }
 
-    /// All exceptions; their lines where code is tracked.
-    fn raises_with(&mut self, tracked: &[u64], run: u64, task: &mut Task<'_>) -> Result<Raises, Fault> {
+    /// When a function written in C was called: the lines that did.
+    pub(crate) fn native_calls(&mut self, name: &str, task: &mut Task<'_>) -> Result<Found, Fault> {
+        self.require_stop_points()?;
+        let entry = self.entry(name, task)?;
+        let mut times: Vec<Time> = self.noted(Some(entry), task)?.raised.iter().map(|r| r.time).collect();
+        let note = match times.len() {
+            0 => return Err(invalid(format!("{name} is not called in this recording"))),
+            1 => "1 call".to_string(),
+            n => format!("{n} calls"),
+        };
+        times.sort_unstable();
+        times.dedup();
+        Ok(Found { times, note })
+    }
+
+    /// Where its code begins, looked up when all modules are there.
+    fn entry(&mut self, name: &str, task: &mut Task<'_>) -> Result<Entry, Fault> {
+        let last = self.last(task)?;
+        let time = self.known.facts().main_done.unwrap_or(last);
+        let mut process = self.tree().copy_for(time)?;
+        let order = Run {
+            until_time: Some(time),
+            until_event: None,
+            hits: Hits::Ignore,
+        };
+        process.run(order, task.interrupt)?;
+        process.entry(name, DEADLINE, task.interrupt).map_err(|fault| match fault {
+            Fault::Refused(why) => invalid(why),
+            other => other,
+        })
+    }
+
+    /// The same of one run; their lines where code is tracked.
+    fn noted_with(&mut self, tracked: &[u64], calls: Option<Entry>, run: u64, task: &mut Task<'_>) -> Result<Raises, Fault> {
         let last = self.last(task)?;
         let mut process = self.tree().copy_for(FIRST)?;
-        process.note_raises(tracked.to_vec())?;
+        process.note_raises(tracked.to_vec(), calls)?;
         let mut slicer = Slicer::new(self.pace);
         let mut all = Raises::default();
         loop {

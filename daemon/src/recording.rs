@@ -176,6 +176,12 @@ impl Recording {
         lock(&self.tree).share(whole, share);
     }
 
+    /// Most checkpoints it may have.
+    #[cfg(test)]
+    pub(crate) fn maximum(&self) -> usize {
+        lock(&self.tree).maximum()
+    }
+
     /// The checkpoints.
     pub(crate) fn checkpoints(&self) -> Vec<CheckpointInfo> {
         lock(&self.tree).list()

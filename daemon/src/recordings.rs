@@ -17,6 +17,8 @@ pub(crate) struct Recordings {
     hosts: Arc<Hosts>,
     numbers: Numbers,
     open: Mutex<HashMap<PathBuf, Weak<Recording>>>,
+    /// Held while shares are dealt out: who is there must not change between counting and dealing.
+    dealing: Mutex<()>,
 }
 
 impl Recordings {
@@ -26,6 +28,7 @@ impl Recordings {
             hosts,
             numbers,
             open: Mutex::default(),
+            dealing: Mutex::default(),
         }
     }
 
@@ -44,19 +47,27 @@ impl Recordings {
         let host = (self.hosts)(&facts.path)?;
         let recording = Arc::new(Recording::new(facts, host, self.numbers));
         open.insert(path, Arc::downgrade(&recording));
-        let mut others: Vec<Arc<Recording>> = open
-            .values()
-            .filter_map(Weak::upgrade)
-            .filter(|r| !Arc::ptr_eq(r, &recording))
-            .collect();
         drop(open);
-        // The new one is about to be used.
-        others.sort_by_key(|r| std::cmp::Reverse(r.known.used()));
-        let shares = Share::among(others.len() + 1);
-        for (one, share) in std::iter::once(&recording).chain(&others).zip(shares) {
+        self.deal(Some(&recording));
+        Ok(recording)
+    }
+
+    /// A session has gone, and with it perhaps its recording: those that are left may have more checkpoints.
+    pub(crate) fn left(&self) {
+        self.deal(None);
+    }
+
+    /// Deals out the shares of all checkpoints, the largest to the recording that is about to be used, or else was used last.
+    fn deal(&self, next: Option<&Arc<Recording>>) {
+        let _alone = self.dealing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<Arc<Recording>> = self.open().values().filter_map(Weak::upgrade).collect();
+        all.sort_by_key(|r| {
+            let is_next = next.is_some_and(|n| Arc::ptr_eq(n, r));
+            std::cmp::Reverse((is_next, r.known.used()))
+        });
+        for (one, share) in all.iter().zip(Share::among(all.len())) {
             one.share(self.numbers.limits, share);
         }
-        Ok(recording)
     }
 
     /// Tells all sessions that the daemon ends.

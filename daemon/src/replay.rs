@@ -7,7 +7,7 @@ use crate::interrupt::Interrupt;
 use crate::link::{Link, LinkError};
 use rdb_protocol::client::FailureCode;
 use rdb_protocol::replay::{
-    Answer, Breakpoint, Evaluated, Follow, Inline, Interpreter, Object, Observed, Order, Raises, Run, Stopped, Watched,
+    Answer, Breakpoint, Entry, Evaluated, Follow, Inline, Interpreter, Object, Observed, Order, Raises, Run, Stopped, Watched,
 };
 use rdb_protocol::rows::Rows;
 use rdb_protocol::stretch::Stretch;
@@ -315,6 +315,15 @@ impl Process {
         }
     }
 
+    /// Where the code of a function written in C begins, spending the process.
+    pub(crate) fn entry(mut self, name: &str, deadline: Duration, interrupt: &Interrupt) -> Result<Entry, Fault> {
+        let order = Order::Entry { name: name.to_string() };
+        match self.ask(&order, Some(deadline), Some(interrupt))? {
+            Answer::Entry(entry) => Ok(entry),
+            other => Err(unexpected("Entry", &other)),
+        }
+    }
+
     /// Variables, as an [`Order::Locals`] asks for them, spending the process.
     pub(crate) fn variables(mut self, order: Order, deadline: Duration, interrupt: &Interrupt) -> Result<Vec<Variable>, Fault> {
         match self.ask(&order, Some(deadline), Some(interrupt))? {
@@ -340,8 +349,8 @@ impl Process {
     }
 
     /// From now on notes exceptions; in code at these addresses with their lines. The process must not become a checkpoint.
-    pub(crate) fn note_raises(&mut self, tracked: Vec<u64>) -> Result<(), Fault> {
-        match self.ask_paused(&Order::NoteRaises { tracked })? {
+    pub(crate) fn note_raises(&mut self, tracked: Vec<u64>, calls: Option<Entry>) -> Result<(), Fault> {
+        match self.ask_paused(&Order::NoteRaises { tracked, calls })? {
             Answer::Done => Ok(()),
             other => Err(unexpected("NoteRaises", &other)),
         }

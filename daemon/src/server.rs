@@ -23,7 +23,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// The listening daemon.
 pub(crate) struct Server {
     listener: UnixListener,
-    recordings: Arc<Recordings>,
+    /// The open traces.
+    pub(crate) recordings: Arc<Recordings>,
     idle: Duration,
     clients: Arc<Clients>,
     ear: UnixStream,

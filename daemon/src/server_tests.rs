@@ -5,6 +5,8 @@ use crate::facts::TraceFacts;
 use crate::fake::{FakeHost, World, write_trace};
 use crate::host::Host;
 use crate::link::{Link, LinkError};
+use crate::placement::Limits;
+use crate::recordings::Recordings;
 use crate::server::Server;
 use crate::survey_file::{self, Found};
 use crate::travel_tests::plain;
@@ -28,6 +30,7 @@ struct Daemon {
     dir: TempDir,
     socket: PathBuf,
     host: Arc<FakeHost>,
+    recordings: Arc<Recordings>,
     thread: JoinHandle<()>,
 }
 
@@ -47,8 +50,15 @@ fn daemon(world: World, idle: Duration) -> Daemon {
         idle,
     )
     .unwrap();
+    let recordings = Arc::clone(&server.recordings);
     let thread = std::thread::spawn(move || server.run(|| ()).unwrap());
-    Daemon { dir, socket, host, thread }
+    Daemon {
+        dir,
+        socket,
+        host,
+        recordings,
+        thread,
+    }
 }
 
 const LONG: Duration = Duration::from_secs(600);
@@ -79,9 +89,13 @@ impl Client {
     }
 
     fn open(daemon: &Daemon) -> Client {
+        Client::open_trace(daemon, daemon.dir.path())
+    }
+
+    fn open_trace(daemon: &Daemon, trace: &Path) -> Client {
         let mut client = Client::connect(daemon);
         let opened = client.call(Call::Open {
-            trace: daemon.dir.path().to_str().unwrap().into(),
+            trace: trace.to_str().unwrap().into(),
             cursor: None,
         });
         assert!(matches!(opened, Ok(Reply::Opened(s)) if s.time == Time(1) && s.reason == StopReason::Here));
@@ -149,6 +163,22 @@ fn a_client_opens_travels_and_leaves_nothing_behind() {
     assert!(matches!(other.call(Call::Go { to: Target::End }), Ok(Reply::Stopped(s)) if s.time == Time(1000)));
     drop(other);
     wait_for("all replay processes end with their clients", || daemon.host.alive().is_empty());
+}
+
+#[test]
+fn who_stays_gets_the_checkpoints_of_who_has_gone() {
+    let daemon = daemon(World::new(1000), LONG);
+    let whole = Limits::default().count;
+    let mut stays = Client::open(&daemon);
+    let most = || daemon.recordings.get(daemon.dir.path()).unwrap().maximum();
+    assert_eq!(most(), whole);
+    let second = tempfile::tempdir().unwrap();
+    write_trace(second.path());
+    let goes = Client::open_trace(&daemon, second.path());
+    assert_eq!(most(), whole / 4, "the other one is used last");
+    drop(goes);
+    wait_for("all are for the one that is left", || most() == whole);
+    assert!(stays.call(Call::When).is_ok());
 }
 
 #[test]

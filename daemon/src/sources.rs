@@ -17,6 +17,7 @@ pub(crate) fn resolve(place: &BreakpointPlace, sources: &[SourceFile], directory
         | BreakpointPlace::Output { .. }
         | BreakpointPlace::Raise { .. }
         | BreakpointPlace::Uncaught
+        | BreakpointPlace::Native { .. }
         | BreakpointPlace::Value { .. }
         | BreakpointPlace::Outside { .. }
         | BreakpointPlace::Times { .. } => Ok(place.clone()),

@@ -57,6 +57,12 @@ impl Tree {
         self.trim(0);
     }
 
+    /// Most checkpoints it may have.
+    #[cfg(test)]
+    pub(crate) fn maximum(&self) -> usize {
+        self.placement.maximum()
+    }
+
     /// The time from which a copy that can go to stop point `time` would start.
     pub(crate) fn start_for(&self, time: Time) -> Time {
         self.checkpoints

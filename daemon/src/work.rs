@@ -318,9 +318,10 @@ impl<'a> Work<'a> {
                 note: None,
             });
         }
-        if let BreakpointPlace::Raise { .. } | BreakpointPlace::Uncaught = &asked {
+        if let BreakpointPlace::Raise { .. } | BreakpointPlace::Uncaught | BreakpointPlace::Native { .. } = &asked {
             let found = retrying(self.timeline, task, |t, task| match &asked {
                 BreakpointPlace::Raise { class } => t.raises_of(class.as_deref(), task),
+                BreakpointPlace::Native { name } => t.native_calls(name, task),
                 _ => t.uncaught(task),
             })?;
             return Ok(Places {

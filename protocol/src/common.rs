@@ -226,6 +226,11 @@ pub enum BreakpointPlace {
         /// The name.
         name: String,
     },
+    /// Each stop point at which a line begins that calls a function written in C.
+    Native {
+        /// Its dotted name, from a module or the builtin names on.
+        name: String,
+    },
 }
 
 /// A source file the program ran, as far as a replay has seen it.

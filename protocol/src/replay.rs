@@ -83,6 +83,14 @@ pub enum Order {
     NoteRaises {
         /// Addresses of code, ascending.
         tracked: Vec<u64>,
+        /// Not exceptions, but calls of a function written in C: its entry. They are told like exceptions, without a class.
+        calls: Option<Entry>,
+    },
+    /// Only in a throw-away copy: where the code of a function written in C begins, which is named by its dotted name. Answer:
+    /// [`Answer::Entry`].
+    Entry {
+        /// The name.
+        name: String,
     },
     /// The exceptions noted since the last such order. Answer: [`Answer::Raises`].
     TakeRaises,
@@ -100,6 +108,8 @@ pub enum Order {
         scope: Scope,
         /// How much of their values.
         limits: Limits,
+        /// Ask no object for its repr that may take long.
+        plain: bool,
     },
     /// Only in a process that is thrown away: what is evaluated at each breakpoint hit of a run with [`Hits::Evaluate`], the place stood
     /// in when the run begins included. Answer: [`Answer::Done`].
@@ -260,6 +270,15 @@ pub struct Boundaries {
     pub lost: bool,
 }
 
+/// Where the code of a function written in C begins: its object may be mapped later, and lies there in every process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its address.
+    pub address: u64,
+    /// Its first bytes.
+    pub code: u64,
+}
+
 /// An exception that was raised: where it began, not where it passed through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Raise {
@@ -392,6 +411,8 @@ pub enum Answer {
     There(bool),
     /// The exceptions.
     Raises(Raises),
+    /// The entry.
+    Entry(Entry),
     /// What was evaluated.
     Rows(Rows),
     /// What was passed.

@@ -224,6 +224,8 @@ for name, number, first, distance, deopts in fused:
     print(f"        Fused {{ op: {number}, first: {first}, distance: {distance}, guarded: {str(deopts).lower()} }}, // {name}")
 print("    ],")
 print(f"    ticks: &{ticks},")
+inlined = re.compile(r"(PRE)?CALL_(NO_KW_)?(LEN|ISINSTANCE|LIST_APPEND)")
+print(f"    inlined_calls: &{sorted(n for name, n in numbers.items() if inlined.fullmatch(name))},")
 for name in "EXTENDED_ARG POP_TOP RESUME SEND STORE_FAST FOR_ITER JUMP_BACKWARD RETURN_VALUE YIELD_VALUE RAISE_VARARGS RERAISE END_ASYNC_FOR".split():
     print(f"    {name.lower()}: {numbers[name]},")
 for name in "END_FOR END_SEND RETURN_CONST CLEANUP_THROW INTERPRETER_EXIT INSTRUMENTED_LINE INSTRUMENTED_INSTRUCTION".split():

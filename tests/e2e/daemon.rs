@@ -139,7 +139,7 @@ fn evaluation_changes_nothing_that_runs_forward() {
 }
 
 /// Daemons that were started on demand for a sandbox: `rdbd --socket` somewhere in it.
-fn started_on_demand(sandbox: &Sandbox) -> Vec<i32> {
+pub fn started_on_demand(sandbox: &Sandbox) -> Vec<i32> {
     let place = sandbox.dir.path().display().to_string();
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+mod awkward;
 mod chaos;
 mod clients;
 mod daemon;
@@ -13,8 +14,10 @@ mod index;
 mod instructions;
 mod interrupts;
 mod kept;
+mod killed;
 mod model;
 mod native;
+mod natives;
 mod portable;
 mod printed;
 mod processes;

@@ -319,3 +319,56 @@ fn an_interrupted_query_ends_cleanly() {
         5
     );
 }
+
+#[test]
+fn parquet_has_the_rows_of_json() {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+    let mut sandbox = Sandbox::new();
+    let path = program("query.py").display().to_string();
+    let trace = sandbox.record("t", &["/usr/bin/python3", &path]).trace;
+    sandbox.verify(&trace);
+    sandbox.daemon();
+    let options = [
+        "--at",
+        "Account.book",
+        "--print",
+        "amount",
+        "amount / 2",
+        "self.owner",
+        "1 // (amount % 2)",
+    ];
+    let rows = rows(&sandbox, &trace, &options);
+    let out = query(&sandbox, &trace, &[&options[..], &["--format", "parquet"]].concat());
+    assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
+    let file = sandbox.path("rows.parquet");
+    std::fs::write(&file, &out.stdout).unwrap();
+    let reader = SerializedFileReader::new(std::fs::File::open(&file).unwrap()).unwrap();
+    let read: Vec<Vec<(String, Field)>> = reader
+        .get_row_iter(None)
+        .unwrap()
+        .map(|row| row.unwrap().get_column_iter().map(|(n, f)| (n.clone(), f.clone())).collect())
+        .collect();
+    assert_eq!((read.len(), rows.len()), (600, 600));
+    for (read, row) in read.iter().zip(&rows) {
+        let value = |name: &str| row["values"][name].as_str();
+        let whole = |t: &str| Field::Long(t.parse().unwrap());
+        let real = |t: &str| Field::Double(t.parse().unwrap());
+        let error = row["errors"]["1 // (amount % 2)"].as_str();
+        let expected = [
+            ("time", Field::Long(row["time"].as_i64().unwrap())),
+            ("thread", Field::Long(0)),
+            ("amount", whole(value("amount").unwrap())),
+            ("amount / 2", real(value("amount / 2").unwrap())),
+            ("self.owner", Field::Str(value("self.owner").unwrap().to_owned())),
+            ("1 // (amount % 2)", value("1 // (amount % 2)").map_or(Field::Null, whole)),
+            (
+                "errors",
+                error.map_or(Field::Null, |e| Field::Str(format!("1 // (amount % 2): {e}"))),
+            ),
+        ];
+        let expected: Vec<(String, Field)> = expected.map(|(n, f)| (n.to_owned(), f)).to_vec();
+        assert_eq!(*read, expected);
+    }
+    assert!(rows.iter().any(|r| r["errors"].is_object()) && rows.iter().any(|r| r["errors"].is_null()));
+}

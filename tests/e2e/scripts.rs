@@ -241,7 +241,10 @@ fn breakpoints_have_commands() {
             ],
         );
         assert_eq!(error(&answers[0]), "there is no breakpoint to give commands to");
-        assert_eq!(error(&answers[4]), "unknown command 'nonsense'; try help");
+        assert_eq!(
+            error(&answers[4]),
+            "unknown command 'nonsense'; try help, or 'print nonsense' to evaluate it"
+        );
         assert_eq!(error(&answers[5]), "commands cannot hold commands; `end` ends them");
         assert!(answers[8]["ok"] == true);
         assert!(said(&answers[9]).starts_with("10\n0\n50\n30\nmain module done"), "{}", answers[9]);
@@ -444,7 +447,10 @@ fn lines_come_from_files_aliases_and_hooks() {
         "{}",
         answers[11]
     );
-    assert_eq!(error(&answers[12]), format!("{bad}:2: unknown command 'frobnicate'; try help"));
+    assert_eq!(
+        error(&answers[12]),
+        format!("{bad}:2: unknown command 'frobnicate'; try help, or 'print frobnicate' to evaluate it")
+    );
     assert_eq!(error(&answers[13]), format!("{open}: the commands of breakpoint 1 have no end"));
     assert!(error(&answers[14]).ends_with("is read by what it reads"), "{}", answers[14]);
     assert!(error(&answers[15]).starts_with("cannot read /nowhere: "));

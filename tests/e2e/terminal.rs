@@ -206,6 +206,52 @@ fn a_session_at_the_prompt() {
     t.end();
 }
 
+/// Tab knows what the program knows; `list` goes on with an empty line; what is no command is perhaps an expression.
+#[test]
+fn names_are_completed_and_lists_go_on() {
+    let mut sandbox = Sandbox::new();
+    let source = "class Account:\n    def __init__(self):\n        self.balance_of_it = 7\n\n\naccount = Account()\nprint(account)\n";
+    let source = source.to_owned() + &"pass\n".repeat(40);
+    std::fs::write(sandbox.path("tab.py"), source).unwrap();
+    let path = sandbox.path("tab.py").display().to_string();
+    let trace = sandbox.record("trace", &["/usr/bin/python3", "-S", "-E", &path]).trace;
+    sandbox.verify(&trace);
+    sandbox.daemon();
+    let mut t = Terminal::replay(&sandbox, &trace);
+    t.expect("(1)$ ");
+    t.keys("tbreak 7\r");
+    t.expect("Temporary breakpoint 1");
+    t.keys("c\r");
+    t.expect("print(account)");
+    t.expect(")$ ");
+    t.keys("p acco\t.bal\t * 6\r");
+    t.expect("p account.balance_of_it * 6\n");
+    t.expect("42\n");
+    t.keys("p $\r");
+    t.expect("SyntaxError");
+    t.keys("!str.casef\t\r");
+    t.expect("casefold' of 'str' objects>");
+    t.keys("account.balance_of_it\r");
+    t.expect("unknown command 'account.balance_of_it'; try help, or 'print account.balance_of_it' to evaluate it");
+    t.keys("list 1,2\r");
+    t.expect("    2      def __init__(self):\n");
+    t.keys("\r");
+    t.expect("    3          self.balance_of_it = 7\n");
+    t.expect("   16  pass\n");
+    t.keys("\r");
+    t.expect("   17  pass\n");
+    t.keys("when\r");
+    t.expect("print(account)");
+    t.keys("list\r");
+    t.expect("    1  class Account:\n");
+    t.keys("list 500\r");
+    t.expect("has no line 500");
+    t.keys("break\r");
+    t.expect("expected a place, which is written LINE, FILE:LINE or FUNC");
+    t.keys("\x04");
+    t.end();
+}
+
 /// A prompt that waits tells what others do, and goes on with the line as far as it was typed.
 #[test]
 fn news_is_told_while_the_prompt_waits() {

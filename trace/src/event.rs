@@ -89,6 +89,9 @@ pub const FIRST_ADDRESS: u64 = 4096;
 /// Most bytes of one effect that are believed: more than the recorder ever writes.
 pub const LARGEST_EFFECT: u64 = 1 << 32;
 
+/// Most effects of one event that are believed: more than the recorder ever writes.
+pub const MOST_EFFECTS: usize = 1 << 22;
+
 /// What every event has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fixed {

@@ -250,6 +250,7 @@ impl<S: Source> Reader<S> {
     /// Drops the raw bytes of events that were passed.
     fn make_way(&mut self) {
         self.window.drain(..self.pos);
+        self.decoded.rebase(self.pos);
         self.pos = 0;
         if self.window.capacity() > KEPT && self.window.len() < KEPT / 4 {
             self.window.shrink_to(KEPT / 2);

@@ -20,7 +20,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 use cpython::{Dispatch, Followed, Located, Places, Reason, Stops, Ticks, Trap, Unsupported, ticks};
-use rdb_protocol::replay::{Boundaries, Breakpoint, Follow, Hits, Interpreter, Object, Raises, Watched};
+use rdb_protocol::replay::{Boundaries, Breakpoint, Entry, Follow, Hits, Interpreter, Object, Raises, Watched};
 use rdb_protocol::rows::Rows;
 use rdb_protocol::stretch::Stretch;
 use rdb_protocol::{BreakpointPlace, Frame, Location, SourceFile, Time};
@@ -45,8 +45,8 @@ pub struct Host {
     follow: Option<Follow>,
     /// An object was watched, and its interpreter is gone: nothing outlives it.
     life_cut: Option<Boundaries>,
-    /// Exceptions are noted, in code at these addresses with their lines.
-    noting: Option<Vec<u64>>,
+    /// Exceptions are noted, or calls, in code at these addresses with their lines.
+    noting: Option<(Vec<u64>, Option<Entry>)>,
     /// Those noted in interpreters that are gone.
     raised: Raises,
     /// Instructions passed in interpreters that are gone.
@@ -348,6 +348,9 @@ impl Default for Host {
 pub fn after_protect(agent: &mut Agent, addr: u64) {
     let host = &mut agent.host;
     if host.ticks.is_some() {
+        if let Some(stops) = host.stops() {
+            stops.trap_calls();
+        }
         return;
     }
     let Some((base, path)) = host.objects.iter().filter(|o| o.0 <= addr).max().cloned() else {
@@ -369,8 +372,8 @@ pub fn after_protect(agent: &mut Agent, addr: u64) {
             let list = core::mem::take(&mut host.breakpoints);
             host.set_breakpoints(&list);
             host.set_follow(host.follow);
-            if let Some(tracked) = host.noting.take() {
-                host.note_raises(tracked);
+            if let Some((tracked, calls)) = host.noting.take() {
+                host.note_raises(tracked, calls);
             }
             let run = agent.replay.as_ref().and_then(|r| r.running.run.as_ref());
             let (until, stops) = (run.and_then(|r| r.until_time), run.is_some_and(|r| r.hits == Hits::Stop));

@@ -4,15 +4,15 @@ use super::Host;
 use super::cpython::Stops;
 use alloc::vec::Vec;
 use rdb_protocol::Time;
-use rdb_protocol::replay::{Raise, Raises};
+use rdb_protocol::replay::{Entry, Raise, Raises};
 
 impl Host {
-    /// Only in a process that is thrown away: notes exceptions from now on.
-    pub fn note_raises(&mut self, tracked: Vec<u64>) {
+    /// Only in a process that is thrown away: notes exceptions from now on, or calls of a function written in C.
+    pub fn note_raises(&mut self, tracked: Vec<u64>, calls: Option<Entry>) {
         if let Some(s) = self.stops() {
-            s.note_raises(&tracked);
+            s.note_raises(&tracked, calls);
         }
-        self.noting = Some(tracked);
+        self.noting = Some((tracked, calls));
     }
 
     /// The exceptions noted since the last call, in times of all interpreters.

@@ -310,8 +310,8 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                 agent.host.watch(&list);
                 Answer::Done
             }
-            Order::NoteRaises { tracked } => {
-                agent.host.note_raises(tracked);
+            Order::NoteRaises { tracked, calls } => {
+                agent.host.note_raises(tracked, calls);
                 Answer::Done
             }
             Order::Inline(asked) => match inline::set(agent, &asked) {
@@ -327,6 +327,10 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                 let threads: Vec<(u32, u64)> = alive(agent).map(|n| (n as u32, agent.threads[n].fs)).collect();
                 Answer::Stretch(agent.host.take_stretch(&threads))
             }
+            Order::Entry { name } => match probe::ask(agent, probe::Question::Entry(name)) {
+                Some(answer) => answer,
+                None => return,
+            },
             Order::TakeRaises => Answer::Raises(agent.host.take_raises()),
             Order::IsThere => match probe::ask(agent, probe::Question::IsThere) {
                 Some(answer) => answer,
@@ -336,7 +340,12 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                 Some(answer) => answer,
                 None => return,
             },
-            Order::Locals { frame, scope, limits } => match probe::ask(agent, probe::Question::Locals(frame, scope, limits)) {
+            Order::Locals {
+                frame,
+                scope,
+                limits,
+                plain,
+            } => match probe::ask(agent, probe::Question::Locals(frame, scope, limits, plain)) {
                 Some(answer) => answer,
                 None => return,
             },

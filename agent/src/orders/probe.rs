@@ -2,7 +2,7 @@
 //! stays inside the process, and refused where it would reach outside.
 
 use crate::context::Context;
-use crate::interpreters::cpython::evaluate::{self, Outcome, Place};
+use crate::interpreters::cpython::evaluate::{self, Moment, Outcome, Place};
 use crate::interpreters::cpython::observe;
 use crate::interpreters::reads;
 use crate::memory::{self, placement};
@@ -28,10 +28,12 @@ pub enum Question {
     IsThere,
     /// For the value returned, or the exception that unwinds.
     Result,
+    /// For the entry of a function written in C.
+    Entry(String),
     /// To evaluate what is evaluated while the program runs.
     Row,
     /// To list a frame's variables.
-    Locals(FrameNumber, Scope, Limits),
+    Locals(FrameNumber, Scope, Limits, bool),
     /// For the values on the stack of the frame stood in.
     Stack(Limits),
 }
@@ -86,6 +88,13 @@ pub fn ask(agent: &mut Agent, question: Question) -> Option<Answer> {
                 reason: "there is no stop point here".to_string(),
             },
         },
+        Question::Entry(name) => match agent.host.stops().map(|s| evaluate::entry(s, &name)) {
+            Some(Ok(entry)) => Answer::Entry(entry),
+            Some(Err(reason)) => Answer::Failed { reason },
+            None => Answer::Failed {
+                reason: "there is no stop point here".to_string(),
+            },
+        },
         Question::Row => {
             let thread = agent.current as u32;
             let mut rows = Rows::default();
@@ -104,9 +113,9 @@ pub fn ask(agent: &mut Agent, question: Question) -> Option<Answer> {
                 Err(reason) => Answer::Failed { reason },
             }
         }
-        Question::Locals(_, scope, limits) => {
+        Question::Locals(_, scope, limits, plain) => {
             let listed = match agent.host.stops() {
-                Some(stops) => evaluate::variables(stops, place, scope, limits),
+                Some(stops) => evaluate::variables(stops, place, scope, limits, plain),
                 None => Err("there is no stop point here".to_string()),
             };
             match listed {
@@ -130,7 +139,7 @@ fn place(agent: &mut Agent, frame: FrameNumber) -> Result<Place, String> {
 }
 
 fn evaluated(agent: &mut Agent, source: &str, frame: Place, bound: &[(String, u64)]) -> Answer {
-    let mut printed_before = 0;
+    let (mut printed_before, mut refused) = (0, None);
     let probe: *const Probe = &raw const agent.replay().probe;
     let outcome = {
         let Some(stops) = agent.host.stops() else {
@@ -138,7 +147,11 @@ fn evaluated(agent: &mut Agent, source: &str, frame: Place, bound: &[(String, u6
                 reason: "there is no stop point here".to_string(),
             };
         };
-        evaluate::evaluate(stops, source, frame, bound, &mut || printed_before = output_len(probe))
+        evaluate::evaluate(stops, source, frame, bound, &mut |moment| match moment {
+            Moment::Begins => printed_before = lengths(probe).0,
+            Moment::Senseless => refused = Some(0),
+            Moment::Failed => refused = Some(refused.unwrap_or(lengths(probe).1)),
+        })
     };
     let outcome = match outcome {
         Ok(o) => o,
@@ -157,8 +170,10 @@ fn evaluated(agent: &mut Agent, source: &str, frame: Place, bound: &[(String, u6
         Outcome::Raised(fallback) if output.is_empty() => (false, fallback),
         Outcome::Raised(_) => (false, core::mem::take(&mut output).trim_end().to_string()),
     };
-    if !probe.refused.is_empty() {
-        let names: Vec<&str> = probe.refused.iter().map(|n| syscalls::name(*n)).collect();
+    // A traceback would show lines of source files, and is fine without.
+    let refused = refused.map_or(&probe.refused[..], |n| &probe.refused[..n]);
+    if !refused.is_empty() {
+        let names: Vec<&str> = refused.iter().map(|n| syscalls::name(*n)).collect();
         text.push_str(&format!(
             "\nrefused while evaluating: {}; evaluated code can neither read nor change anything outside",
             names.join(", ")
@@ -190,10 +205,11 @@ fn observed(agent: &mut Agent, source: &str, module: &str, bound: &[(String, u64
     }
 }
 
+/// Of the output so far, and of the calls refused.
 #[allow(unsafe_code)]
-fn output_len(probe: *const Probe) -> usize {
+fn lengths(probe: *const Probe) -> (usize, usize) {
     // SAFETY: the probe lives in the agent's state, is not moved during the evaluation, and this is the only kernel thread.
-    unsafe { (*probe).output.len() }
+    unsafe { ((*probe).output.len(), (*probe).refused.len()) }
 }
 
 /// A system call made by evaluated code.

@@ -71,6 +71,18 @@ impl Piece {
         self.length
     }
 
+    /// Whether its bytes do the same anywhere.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.shape == Shape::Plain
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
     /// Appends a copy that lies at `to` and does the same as the original; false where it is too far away.
     #[must_use]
     pub fn copy(&self, to: u64, code: &mut Vec<u8>) -> bool {

@@ -13,6 +13,7 @@ use crate::syscalls::Span;
 use alloc::vec;
 use alloc::vec::Vec;
 use rdb_trace::Kind;
+use rdb_trace::event::MOST_EFFECTS;
 
 const PAGE: usize = 4096;
 /// Equal bytes that are logged with the unequal ones around them rather than between two spans.
@@ -272,9 +273,9 @@ pub fn before_write(agent: &mut Agent) {
 /// Logs what changed since somebody looked.
 pub fn log_changes(agent: &mut Agent) {
     let changes = agent.recorder().sharing.changes();
-    if !changes.is_empty() {
+    for changes in changes.chunks(MOST_EFFECTS) {
         let fix = fixed_at(agent, Kind::Changed);
-        agent.recorder().log.event(fix).program(&changes).done();
+        agent.recorder().log.event(fix).program(changes).done();
     }
 }
 

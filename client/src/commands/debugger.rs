@@ -33,6 +33,8 @@ pub struct Debugger {
     pub(super) trail: Vec<Moment>,
     /// How much of values is shown.
     pub(super) limits: Limits,
+    /// File and last line that `list` has shown: it goes on there when nothing else was done since.
+    pub(super) listed: Option<(String, u32)>,
     /// What lines lead to.
     pub(super) script: Scripting,
 }
@@ -55,6 +57,7 @@ impl Debugger {
             looked_at: None,
             trail: Vec::new(),
             limits: Limits::default(),
+            listed: None,
             script: Scripting::default(),
         })
     }
@@ -104,6 +107,7 @@ impl Debugger {
     }
 
     pub(super) fn run(&mut self, command: Command) -> Outcome {
+        let listed = self.listed.take();
         let result = match command {
             Command::Step { count, direction } => self.moved(|s| s.travel(|c| c.step(count, direction))),
             Command::StepInstruction { count, direction } => self.moved(|s| s.travel(|c| c.step_instruction(count, direction))),
@@ -145,7 +149,7 @@ impl Debugger {
             Command::Delete(id) => self.session.delete(id).map(|()| Outcome::default()),
             Command::Print(code) => self.print(&code),
             Command::Backtrace => self.backtrace(),
-            Command::List(range) => Ok(listing::list(self, range)),
+            Command::List(range) => Ok(listing::list(self, range, listed)),
             Command::Lines(range) => self.lines(range),
             Command::Locals(pattern) => self.variables(Scope::Local, false, &pattern),
             Command::Args(pattern) => self.variables(Scope::Local, true, &pattern),

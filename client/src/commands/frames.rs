@@ -9,7 +9,7 @@ use rdb_protocol::FrameNumber;
 
 impl Debugger {
     /// The frame that is looked at.
-    pub(super) fn frame_number(&self) -> FrameNumber {
+    pub(crate) fn frame_number(&self) -> FrameNumber {
         FrameNumber {
             thread: self.looked_at,
             number: self.selected,

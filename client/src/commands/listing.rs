@@ -8,11 +8,17 @@ use crate::show::text;
 const BEFORE: u32 = 8;
 const AFTER: u32 = 5;
 
-pub(super) fn list(debugger: &mut Debugger, range: ListRange) -> Outcome {
+/// `listed` are the file and the last line shown, if that was the last command.
+pub(super) fn list(debugger: &mut Debugger, range: ListRange, listed: Option<(String, u32)>) -> Outcome {
     let here = debugger.here.location.clone();
     let selected = selected(debugger);
     let current = selected.as_ref().map(|l| l.0.clone());
+    let asked = match range {
+        ListRange::Around(_, line) => Some(line),
+        _ => None,
+    };
     let (file, lines) = match range {
+        ListRange::Here if let Some((file, last)) = listed => (Some(file), Some((last + 1, last + 1 + BEFORE + AFTER))),
         ListRange::Here => (None, selected.as_ref().map(|l| around(l.1))),
         ListRange::Around(file, line) => (file, Some(around(line))),
         ListRange::Lines(file, first, last) => (file, Some((first, last))),
@@ -33,8 +39,12 @@ pub(super) fn list(debugger: &mut Debugger, range: ListRange) -> Outcome {
     };
     let marked = here.filter(|l| l.file == file).map(|l| (l.line, l.kind));
     match debugger.sources.lines(&file, first, last) {
-        Ok(lines) if lines.is_empty() => refused(Refusal::SOURCE, format!("{file} has no line {first}")),
-        Ok(lines) => said(text::listing(&lines, first, marked)),
+        Ok(lines) if lines.is_empty() => refused(Refusal::SOURCE, format!("{file} has no line {}", asked.unwrap_or(first))),
+        Ok(lines) => {
+            let shown = first + u32::try_from(lines.len()).unwrap_or(0) - 1;
+            debugger.listed = Some((file, shown));
+            said(text::listing(&lines, first, marked))
+        }
         Err(why) => refused(Refusal::SOURCE, why),
     }
 }

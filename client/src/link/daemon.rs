@@ -111,7 +111,7 @@ impl Launcher {
                 until = until.min(Instant::now() + RACE);
             }
             if Instant::now() > until {
-                let said = last_line(words);
+                let said = what_it_said(words);
                 return Err(Fault::new(match refused {
                     Some(status) => format!("rdbd did not start ({status}){said}"),
                     None => format!(
@@ -154,15 +154,14 @@ fn note_replaced(pid: i32) {
     }
 }
 
-/// The last line the daemon said, after a colon.
-fn last_line(mut words: File) -> String {
+/// What the daemon said, in one line after a colon: where it did not like its options the line with the error, which has a usage behind
+/// it; else the last one.
+fn what_it_said(mut words: File) -> String {
     let mut text = Vec::new();
     // Without its words the message is shorter, no more.
     let _ = words.rewind().and_then(|()| words.read_to_end(&mut text));
     let text = String::from_utf8_lossy(&text);
-    text.lines()
-        .rev()
-        .find(|l| !l.trim().is_empty())
-        .map(|l| format!(": {}", l.trim()))
-        .unwrap_or_default()
+    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+    let error = lines.clone().find_map(|l| l.strip_prefix("error: "));
+    error.or_else(|| lines.next_back()).map(|l| format!(": {l}")).unwrap_or_default()
 }

@@ -2,11 +2,12 @@
 //!
 //! * `traces`: which recordings are meant.
 //! * `columns`: what a row has, by the kind of the question.
-//! * `table`, `jsonl`, `comma`: how rows look.
+//! * `table`, `jsonl`, `comma`, `parquet`: how rows look.
 
 mod columns;
 mod comma;
 mod jsonl;
+mod parquet;
 mod table;
 mod traces;
 
@@ -20,7 +21,7 @@ use rdb_protocol::client::{FailureCode, Query, QueryOf, SomeRows};
 use rdb_protocol::{Limits, Time};
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, IsTerminal};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,11 +61,15 @@ pub fn run(places: &Places, args: &QueryArgs) -> Result<u8, Fault> {
     let query = question(args)?;
     let all = traces::expand(&args.traces)?;
     let columns = Columns::of(&query.of, all.len() > 1 || args.traces.iter().any(|t| traces::is_pattern(t)));
-    let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    if args.format == QueryFormat::Parquet && io::stdout().is_terminal() {
+        return Err(Fault::new("Parquet is no text for a terminal; say where it goes: > FILE"));
+    }
+    let out = || BufWriter::with_capacity(1 << 16, io::stdout());
     let mut sink: Box<dyn Sink> = match args.format {
-        QueryFormat::Table => Box::new(table::Table::new(out, &columns)),
-        QueryFormat::Jsonl => Box::new(jsonl::JsonLines::new(out, &columns)),
-        QueryFormat::Csv => Box::new(comma::Csv::new(out, &columns)?),
+        QueryFormat::Table => Box::new(table::Table::new(out(), &columns)),
+        QueryFormat::Jsonl => Box::new(jsonl::JsonLines::new(out(), &columns)),
+        QueryFormat::Csv => Box::new(comma::Csv::new(out(), &columns)?),
+        QueryFormat::Parquet => Box::new(parquet::Parquet::new(out(), &columns)),
     };
     let brake = Brake::default();
     brake.watch()?;
@@ -83,7 +88,7 @@ pub fn run(places: &Places, args: &QueryArgs) -> Result<u8, Fault> {
                 status = 1;
             }
             Err(fault) => {
-                sink.flush()?;
+                sink.end()?;
                 return match fault {
                     Fault::Said { status: INTERRUPTED, .. } => Ok(INTERRUPTED),
                     fault => Err(fault),

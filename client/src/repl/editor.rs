@@ -1,6 +1,6 @@
 //! The prompt at a terminal: line editing, history, completion.
 
-use super::completion::{Names, complete};
+use super::completion::{Known, Names, complete, names_of};
 use super::live::{Live, Shared, Typed, lock};
 use super::prompt::Prompt;
 use crate::Fault;
@@ -39,11 +39,23 @@ impl Completer for Completion {
     type Candidate = String;
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        let places = || match self.prompt.try_lock() {
+        Ok(complete(&line[..pos], self))
+    }
+}
+
+impl Known for Completion {
+    fn places(&self) -> Vec<String> {
+        match self.prompt.try_lock() {
             Ok(mut prompt) => self.names.borrow_mut().places(prompt.debugger().session_mut()),
             Err(_) => Vec::new(),
-        };
-        Ok(complete(&line[..pos], places))
+        }
+    }
+
+    fn names(&self, of: Option<&str>, begin: &str) -> Vec<String> {
+        match self.prompt.try_lock() {
+            Ok(mut prompt) => names_of(prompt.debugger(), of, begin),
+            Err(_) => Vec::new(),
+        }
     }
 }
 

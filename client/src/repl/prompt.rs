@@ -1,7 +1,7 @@
 //! What a prompt does with a line, whoever edited it.
 
 use crate::Fault;
-use crate::commands::Debugger;
+use crate::commands::{Debugger, names};
 use std::io::Write;
 
 /// The state of a prompt.
@@ -32,6 +32,16 @@ impl Prompt {
         &mut self.debugger
     }
 
+    /// What an empty line means: the last command; `list` goes on where it ended.
+    fn again(&self) -> String {
+        let last = self.last.clone().unwrap_or_default();
+        let word = last.split_whitespace().next().unwrap_or_default();
+        match names::find(word) {
+            Some(name) if name.name == "list" => name.name.to_owned(),
+            _ => last,
+        }
+    }
+
     /// Carries out a line; an empty one repeats the last. True when the prompt is to be left.
     ///
     /// # Errors
@@ -39,7 +49,7 @@ impl Prompt {
     pub fn line(&mut self, line: &str, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, Fault> {
         let line = line.trim();
         let command = if line.is_empty() && !self.debugger.is_collecting() {
-            self.last.clone().unwrap_or_default()
+            self.again()
         } else {
             line.to_owned()
         };

@@ -175,6 +175,7 @@ pub fn place(place: &BreakpointPlace, sources: &Sources) -> String {
         BreakpointPlace::Value { expression, .. } => format!("at each change of {expression}"),
         BreakpointPlace::Raise { class: Some(class) } => format!("where {class} is raised"),
         BreakpointPlace::Raise { class: None } => "where an exception is raised".into(),
+        BreakpointPlace::Native { name } => format!("where {name} is called"),
         BreakpointPlace::Uncaught => "where an exception is raised that nothing catches".into(),
         BreakpointPlace::Outside { files } => format!("outside {} files", files.len()),
         BreakpointPlace::Times { times } => format!("at {} times", times.len()),

@@ -6,7 +6,7 @@ use crate::link::{Link, LinkError};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use rdb_protocol::frame;
 use rdb_protocol::replay::{
-    Answer, Breakpoint, Divergence, Evaluated, Follow, Hit, Hits, Interpreter, Order, Raises, Run, RunEnd, Stopped,
+    Answer, Breakpoint, Divergence, Entry, Evaluated, Follow, Hit, Hits, Interpreter, Order, Raises, Run, RunEnd, Stopped,
 };
 use rdb_protocol::{EventIndex, Frame, Position, SourceFile, Time, Variable};
 use std::io::{IoSliceMut, Read};
@@ -125,6 +125,7 @@ impl FakeProcess {
                 reason: "there is no memory here".into(),
             },
             Order::NoteRaises { .. } => Answer::Done,
+            Order::Entry { .. } => Answer::Entry(Entry { address: 0, code: 0 }),
             Order::Stretch => {
                 let s = &mut self.state;
                 let from = s.noted.replace(s.time);

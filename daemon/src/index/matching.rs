@@ -50,7 +50,8 @@ impl Wanted {
             | BreakpointPlace::Output { .. }
             | BreakpointPlace::Value { .. }
             | BreakpointPlace::Raise { .. }
-            | BreakpointPlace::Uncaught => self.anywhere = true,
+            | BreakpointPlace::Uncaught
+            | BreakpointPlace::Native { .. } => self.anywhere = true,
         }
     }
 

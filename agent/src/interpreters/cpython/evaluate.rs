@@ -11,6 +11,7 @@
 
 use super::Stops;
 use super::objects::{TP_DEALLOC, TP_FLAGS, type_of};
+use super::traps;
 use crate::arch::entry;
 use crate::memory::{copy_out, get, put};
 use alloc::ffi::CString;
@@ -18,6 +19,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use rdb_protocol::replay::Entry;
 pub use rdb_protocol::replay::Object;
 use rdb_protocol::{Limits, Scope, Variable};
 
@@ -83,6 +85,14 @@ def short(v):
     return v[:size] + '...' if len(v) > size else v
 ";
 
+/// Before [`SHOW`]: objects that may take long to show themselves are not asked.
+const PLAIN: &str = "
+asked = repr
+def repr(v):
+    t = type(v)
+    return asked(v) if t.__module__ == 'builtins' and t.__flags__ & 512 == 0 else '<%s object, not asked for its repr>' % t.__name__
+";
+
 /// Lists a namespace: names, whether they are parameters, and reprs, separated by bytes that no repr contains unescaped. Names starting
 /// with `.` are the compiler's.
 const LIST: &str = "
@@ -123,6 +133,17 @@ pub enum Outcome {
     Done,
     /// It raised; the traceback was printed to standard error. What is left to say where nothing was printed.
     Raised(String),
+}
+
+/// A moment of an evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// What the program itself had buffered has been written; what comes now is the code's.
+    Begins,
+    /// The code could not be compiled: nothing of it was executed.
+    Senseless,
+    /// The code has raised; what comes now prints the traceback.
+    Failed,
 }
 
 /// The interpreter as something to call.
@@ -189,6 +210,19 @@ impl Calls<'_> {
         self.text_by(object, |name, args| self.call(name, args))
     }
 
+    /// The same of one that may be very long: it is then cut, and says so.
+    fn shown(&self, object: u64) -> Result<Option<String>, String> {
+        /// Characters.
+        const MOST: u64 = 1 << 20;
+        let length = self.call("PyUnicode_GetLength", &[object])?;
+        if length.cast_signed() <= MOST.cast_signed() {
+            return self.text(object);
+        }
+        let part = self.call("PyUnicode_Substring", &[object, 0, MOST])?;
+        let text = if part == 0 { None } else { self.text(part)? };
+        Ok(text.map(|text| text + &format!("... (the first {MOST} of {length} characters)")))
+    }
+
     /// The text of a string object, had by `call`.
     pub(super) fn text_by(&self, object: u64, call: impl Fn(&str, &[u64]) -> Result<u64, String>) -> Result<Option<String>, String> {
         let bytes = call(
@@ -217,7 +251,7 @@ impl Calls<'_> {
     }
 
     /// What the program still had in its buffers is not the evaluated code's output; that goes to the real streams.
-    fn own_streams(&self, discard: &mut dyn FnMut()) -> Result<(), String> {
+    fn own_streams(&self, note: &mut dyn FnMut(Moment)) -> Result<(), String> {
         self.flush()?;
         for (name, real) in [(c"stdout", c"__stdout__"), (c"stderr", c"__stderr__")] {
             let stream = self.call("PySys_GetObject", &[real.as_ptr() as u64])?;
@@ -226,7 +260,7 @@ impl Calls<'_> {
             }
         }
         self.flush()?;
-        discard();
+        note(Moment::Begins);
         Ok(())
     }
 
@@ -287,11 +321,12 @@ impl Calls<'_> {
         Ok(unsafe { core::ptr::read_volatile(&raw const three[1]) })
     }
 
-    fn raised(&self) -> Result<Outcome, String> {
+    fn raised(&self, note: &mut dyn FnMut(Moment)) -> Result<Outcome, String> {
         if self.is_pending("PyExc_SystemExit")? {
             self.call("PyErr_Clear", &[])?;
             return Ok(Outcome::Raised("SystemExit: evaluated code cannot end the program".to_string()));
         }
+        note(Moment::Failed);
         self.call("PyErr_PrintEx", &[0])?;
         self.flush()?;
         Ok(Outcome::Raised("an exception was raised, and could not be printed".to_string()))
@@ -323,8 +358,8 @@ pub(super) fn quieten(stops: &mut Stops) -> Result<Calls<'_>, String> {
     Ok(Calls { stops, stack })
 }
 
-/// Evaluates an expression, or executes statements, in a frame, with some objects under names of their own. `discard` is called when what the program itself had buffered
-/// has been written.
+/// Evaluates an expression, or executes statements, in a frame, with some objects under names of their own. `note` is called
+/// at moments of it.
 ///
 /// # Errors
 /// Why it could not even be tried.
@@ -333,12 +368,12 @@ pub fn evaluate(
     source: &str,
     frame: Place,
     bound: &[(String, u64)],
-    discard: &mut dyn FnMut(),
+    note: &mut dyn FnMut(Moment),
 ) -> Result<Outcome, String> {
     let there = stops.is_there();
     let text = CString::new(source).map_err(|_| "the expression has a NUL in it")?;
     let py = prepare(stops)?;
-    py.own_streams(discard)?;
+    py.own_streams(note)?;
     let frame = py.frame(frame)?;
     let (globals, locals) = py.namespace(frame)?;
     let names = py.call("PyDict_Copy", &[globals])?;
@@ -362,11 +397,12 @@ pub fn evaluate(
         code = py.compile(&text, FILE_INPUT)?;
     }
     if code == 0 {
-        return py.raised();
+        note(Moment::Senseless);
+        return py.raised(note);
     }
     let value = py.call("PyEval_EvalCode", &[code, names, names])?;
     if value == 0 {
-        return py.raised();
+        return py.raised(note);
     }
     if !expression {
         py.flush()?;
@@ -381,10 +417,10 @@ pub fn evaluate(
     }
     let shown = py.call("PyObject_Repr", &[value])?;
     if shown == 0 {
-        return py.raised();
+        return py.raised(note);
     }
     py.flush()?;
-    let text = py.text(shown)?.unwrap_or_default();
+    let text = py.shown(shown)?.unwrap_or_default();
     Ok(Outcome::Value { text, object, same })
 }
 
@@ -392,9 +428,10 @@ pub fn evaluate(
 ///
 /// # Errors
 /// Why they could not be had.
-pub fn variables(stops: &mut Stops, frame: Place, scope: Scope, limits: Limits) -> Result<Vec<Variable>, String> {
+pub fn variables(stops: &mut Stops, frame: Place, scope: Scope, limits: Limits, plain: bool) -> Result<Vec<Variable>, String> {
     let Limits { depth, elements, size } = limits;
-    let source = format!("depth, elements, size = {depth}, {elements}, {size}\n{SHOW}{LIST}");
+    let plain = if plain { PLAIN } else { "" };
+    let source = format!("depth, elements, size = {depth}, {elements}, {size}\n{plain}{SHOW}{LIST}");
     let source = CString::new(source).map_err(|e| e.to_string())?;
     let py = prepare(stops)?;
     let frame = py.frame(frame)?;
@@ -461,6 +498,72 @@ pub fn value_stack(stops: &mut Stops, limits: Limits) -> Result<Vec<Option<Strin
     objects.into_iter().map(show).collect()
 }
 
+/// Finds what a dotted name means, from a module or the builtin names on.
+const FIND: &str = "
+import sys
+p = name.split('.')
+r, why = None, 'no module that was imported, and no builtin name, has it; it is written as MODULE.FUNCTION or MODULE.CLASS.METHOD'
+for i in range(len(p) - 1, -1, -1):
+    o = sys.modules.get('.'.join(p[:i]) if i else 'builtins')
+    if o is None:
+        continue
+    try:
+        for part in p[i:]:
+            o = getattr(o, part)
+    except AttributeError:
+        continue
+    if hasattr(o, '__code__'):
+        why = 'it is written in Python: `break ' + o.__qualname__ + '`'
+    elif isinstance(o, type):
+        why = 'it is a class, not a function or method'
+    else:
+        r, why = o, 'it is no function or method written in C'
+    break
+";
+
+/// Where the code begins of the function written in C that has this dotted name.
+///
+/// # Errors
+/// Why there is none, or its calls cannot be noticed.
+pub fn entry(stops: &mut Stops, name: &str) -> Result<Entry, String> {
+    const METHOD_DEF: u64 = 16;
+    const DESCRIBED_DEF: u64 = 40;
+    const METHOD: u64 = 8;
+    let py = prepare(stops)?;
+    let names = py.call("PyDict_New", &[])?;
+    let builtins = py.call("PyImport_AddModule", &[c"builtins".as_ptr() as u64])?;
+    py.call("PyDict_SetItemString", &[names, c"__builtins__".as_ptr() as u64, builtins])?;
+    let text = CString::new(name).map_err(|_| "the name has a NUL in it")?;
+    let text = py.call("PyUnicode_FromString", &[text.as_ptr() as u64])?;
+    py.call("PyDict_SetItemString", &[names, c"name".as_ptr() as u64, text])?;
+    let source = CString::new(FIND).map_err(|e| e.to_string())?;
+    let code = py.compile(&source, FILE_INPUT)?;
+    if code == 0 || py.call("PyEval_EvalCode", &[code, names, names])? == 0 {
+        return Err(format!("{name}: its name cannot be looked up"));
+    }
+    let found = py.call("PyDict_GetItemString", &[names, c"r".as_ptr() as u64])?;
+    let is = |types: &[&str]| types.iter().any(|t| py.stops.symbol(t) == Some(type_of(found)));
+    let definition = if is(&["PyCFunction_Type", "PyCMethod_Type"]) {
+        found + METHOD_DEF
+    } else if is(&["PyMethodDescr_Type", "PyClassMethodDescr_Type"]) {
+        found + DESCRIBED_DEF
+    } else {
+        let why = py.call("PyDict_GetItemString", &[names, c"why".as_ptr() as u64])?;
+        let why = py.text(why)?.unwrap_or_default();
+        return Err(format!("calls of {name} cannot be stopped at: {why}"));
+    };
+    let address = get(get::<u64>(definition) + METHOD);
+    if !traps::can_trap(address) {
+        return Err(format!(
+            "calls of {name} cannot be stopped at: its code begins with an instruction that must stay where it is"
+        ));
+    }
+    Ok(Entry {
+        address,
+        code: get(address),
+    })
+}
+
 /// The repr of the value about to be returned, or of the exception that unwinds.
 ///
 /// # Errors
@@ -476,6 +579,6 @@ pub fn result(stops: &mut Stops) -> Result<String, String> {
         return Err("there is no value here".to_string());
     }
     let shown = py.call("PyObject_Repr", &[object])?;
-    let text = if shown == 0 { None } else { py.text(shown)? };
+    let text = if shown == 0 { None } else { py.shown(shown)? };
     text.ok_or_else(|| "its repr raised".to_string())
 }

@@ -150,7 +150,7 @@ impl Stops {
         self.thread_states().into_iter().find(|&t| self.innermost(t) == frame)
     }
 
-    fn thread_states(&self) -> Vec<u64> {
+    pub(super) fn thread_states(&self) -> Vec<u64> {
         let layout = self.located.layout;
         let Some(runtime) = self.symbol("_PyRuntime") else {
             return Vec::new();

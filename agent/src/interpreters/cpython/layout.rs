@@ -119,6 +119,8 @@ pub struct Opcodes {
     pub fused: &'static [Fused],
     /// Opcodes whose dispatch is a tick: no program runs for long without one.
     pub ticks: &'static [u8],
+    /// Specialised calls that do what a function written in C does without entering it.
+    pub inlined_calls: &'static [u8],
     pub extended_arg: u8,
     pub pop_top: u8,
     pub resume: u8,

@@ -42,6 +42,7 @@ mod life;
 mod lines;
 mod locate;
 mod marking;
+mod native_calls;
 mod objects;
 pub mod observe;
 mod raises;

@@ -15,7 +15,7 @@ use crate::memory::get;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use rdb_protocol::replay::{Raise, Raises};
+use rdb_protocol::replay::{Entry, Raise, Raises};
 use rdb_protocol::{StopKind, Time};
 
 /// The traceback of an exception.
@@ -47,9 +47,28 @@ pub(super) struct Noted {
     uncaught: Vec<Raise>,
     /// Ascending.
     codes: Vec<u64>,
+    /// Calls of this function written in C are noted, no exceptions.
+    pub(super) calls: Option<Entry>,
 }
 
 impl Noted {
+    /// What happens now happens in this code.
+    pub(super) fn note_code(&mut self, code: u64) {
+        if let Err(at) = self.codes.binary_search(&code) {
+            self.codes.insert(at, code);
+        }
+    }
+
+    /// When the last stop point of a frame's own was, if that is followed.
+    pub(super) fn last_of(&self, frame: u64) -> Option<u64> {
+        self.last.get(&frame).copied()
+    }
+
+    /// One of what is noted.
+    pub(super) fn note(&mut self, raise: Raise) {
+        self.raised.push(raise);
+    }
+
     fn class(&mut self, stops: &Stops, class: u64) -> u32 {
         let names = class_names(stops.layout(), class);
         let index = self.names.iter().position(|n| *n == names).unwrap_or_else(|| {
@@ -62,9 +81,10 @@ impl Noted {
 
 impl Stops {
     /// Notes exceptions from now on; the lines that raise are known in the code objects at these addresses.
-    pub fn note_raises(&mut self, tracked: &[u64]) {
+    pub fn note_raises(&mut self, tracked: &[u64], calls: Option<Entry>) {
         let mut noted = Noted {
             tracked: tracked.to_vec(),
+            calls,
             ..Noted::default()
         };
         if let Some(stop) = self.stop.filter(|s| noted.tracked.binary_search(&s.code).is_ok()) {
@@ -77,6 +97,11 @@ impl Stops {
             self.mark_units(*address);
         }
         self.mark_late();
+        if calls.is_some() {
+            // Where this fails, so does the run: nothing is counted.
+            self.set_patched(true);
+            self.trap_calls();
+        }
     }
 
     /// What was noted since the last call.
@@ -117,7 +142,7 @@ impl Stops {
                 StopKind::Instruction => {}
             }
         }
-        if stop.kind == StopKind::Unwind && self.alive && self.leaves_all(stop.frame) {
+        if stop.kind == StopKind::Unwind && self.alive && noted.calls.is_none() && self.leaves_all(stop.frame) {
             self.note_uncaught(&mut noted, stop, time);
         }
         self.noted = Some(noted);
@@ -125,7 +150,9 @@ impl Stops {
 
     /// An exception passes through a frame, whose frame object is given: it may have begun there.
     pub(super) fn note_raise(&mut self, frame: u64, frame_object: u64, code: u64, unit: usize) {
-        let Some(mut noted) = self.noted.take() else { return };
+        let Some(mut noted) = self.noted.take_if(|n| n.calls.is_none()) else {
+            return;
+        };
         let at = self.time();
         let pending = self.pending(frame);
         let named = self
@@ -133,10 +160,8 @@ impl Stops {
             .get(&code)
             .is_some_and(|c| c.body.op(unit) == Some(self.located.layout.opcodes.raise_varargs));
         if let Some((class, traceback)) = pending.filter(|p| at > 0 && (named || p.1 == 0)) {
-            if let Err(at) = noted.codes.binary_search(&code) {
-                noted.codes.insert(at, code);
-            }
-            let time = noted.last.get(&frame).copied().unwrap_or(at);
+            noted.note_code(code);
+            let time = noted.last_of(frame).unwrap_or(at);
             // One that is raised again is known by where it began first.
             if traceback == 0 {
                 noted.origins.insert(origin(frame_object, offset(unit)), time);

@@ -223,12 +223,23 @@ impl Stops {
         let table = match (on, counting, self.unchecked) {
             (false, ..) => self.located.targets,
             (true, false, _) => self.ticks_only,
-            (true, true, 0) if self.stepping.is_none() => self.stubs.fast,
+            (true, true, 0) if self.stepping.is_none() => self.table(),
             (true, true, _) => self.stubs.careful,
         };
         let dealloc = if counting { self.stubs.dealloc } else { self.dealloc_original };
         self.patched = on;
         patch(self.located.table, &words(&table)) & patch(self.dealloc_slot, &dealloc.to_le_bytes()) & self.traps.set(counting)
+    }
+
+    /// The dispatch table that counts.
+    fn table(&self) -> [u64; 256] {
+        let mut table = self.stubs.fast;
+        for op in 0..=255 {
+            if self.uninlined(op).is_some() {
+                table[usize::from(op)] = self.stubs.careful[usize::from(op)];
+            }
+        }
+        table
     }
 
     /// The opcode whose tick was stopped by the trap at `address`.
@@ -359,11 +370,11 @@ impl Stops {
         self.note_entry(frame, code, instruction);
         self.note_new_frame(frame, code, instruction);
         self.note_dispatch(op, code, instruction);
-        let mut first_alone = None;
+        let mut first_alone = self.uninlined(op);
         let events = self.events(op, frame, code, instruction);
         for event in events.into_iter().flatten() {
             // One that is being taken apart is reached by itself.
-            if event.second_half && self.is_stepping() {
+            if event.second_half && (self.is_stepping() || self.uninlined(op).is_some()) {
                 continue;
             }
             let stop = Stop {

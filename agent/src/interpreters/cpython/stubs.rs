@@ -17,6 +17,7 @@ use super::objects::{ENDS_WITH_CODE, TP_FLAGS};
 use super::ticks;
 use crate::interpreters::Registers;
 use crate::layout::{STOP_STACK, STOP_STACK_SIZE, STUBS};
+use crate::preempt::relocate::Piece;
 
 /// A shadow byte: what dispatching the instruction means. The order is relied upon by the stubs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +160,16 @@ impl Stubs {
         }
         stubs.data().stubs = stubs.fast;
         Ok(stubs)
+    }
+
+    /// A copy of a plain instruction, with a jump back behind it.
+    pub(super) fn copy_of(&mut self, piece: &Piece) -> Option<u64> {
+        let to = self.code.at();
+        self.code.bytes(piece.bytes());
+        // jmp [rip]
+        self.code.bytes(&[0xff, 0x25, 0, 0, 0, 0]);
+        self.code.bytes(&(piece.at + piece.length() as u64).to_le_bytes());
+        (!self.code.is_full()).then_some(to)
     }
 
     /// The data area.

@@ -9,6 +9,7 @@ use super::locate::Located;
 use super::stops::{Reason, Stop, Stops};
 use crate::interpreters::Registers;
 use crate::memory::{get, patch, put};
+use crate::preempt::relocate::Piece;
 use alloc::vec::Vec;
 use rdb_protocol::StopKind;
 
@@ -42,6 +43,8 @@ enum At {
     Alive,
     /// The `tp_dealloc` of an object whose life is watched, which begins with this.
     Dealloc(Displaced),
+    /// A function whose calls are noted, which begins with this.
+    Call(Displaced),
     /// `Py_FinalizeEx`; or `Py_Exit`, which in 3.13 finalizes without calling it.
     Finalize,
 }
@@ -49,11 +52,31 @@ enum At {
 /// The first instruction of a function.
 #[derive(Clone, Copy, Debug)]
 enum Displaced {
-    Push { register: u8, length: u64 },
-    Move { from: u8, to: u8, length: u64 },
-    Load { from: u8, to: u8, offset: i8, length: u64 },
-    Jump { distance: u64 },
-    Nothing { length: u64 },
+    Push {
+        register: u8,
+        length: u64,
+    },
+    Move {
+        from: u8,
+        to: u8,
+        length: u64,
+    },
+    Load {
+        from: u8,
+        to: u8,
+        offset: i8,
+        length: u64,
+    },
+    Jump {
+        distance: u64,
+    },
+    Nothing {
+        length: u64,
+    },
+    /// Anything that may lie elsewhere, and does, with a jump back.
+    Copied {
+        to: u64,
+    },
 }
 
 const INT3: u8 = 0xcc;
@@ -101,7 +124,7 @@ impl Traps {
         let failed = self
             .0
             .iter()
-            .filter(|e| on || !matches!(e.at, At::Dealloc(_)))
+            .filter(|e| (on || !matches!(e.at, At::Dealloc(_))) && !matches!(e.at, At::Call(_)))
             .filter(|e| !patch(e.address, &[if on { INT3 } else { e.original }]))
             .count();
         failed == 0
@@ -114,6 +137,16 @@ impl Traps {
             let _ = patch(entry.address, &[entry.original]);
         }
     }
+}
+
+/// Whether the calls of a function that begins like this can be noticed.
+pub(super) fn can_trap(address: u64) -> bool {
+    Displaced::at(address).is_some() || movable(address).is_some()
+}
+
+/// The instruction there, if it does the same anywhere.
+fn movable(address: u64) -> Option<Piece> {
+    Piece::at(address).filter(Piece::is_plain)
 }
 
 impl Displaced {
@@ -153,6 +186,7 @@ impl Displaced {
         const RSP: usize = 4;
         match self {
             Self::Nothing { length } => length,
+            Self::Copied { .. } => 0,
             Self::Jump { distance } => distance,
             Self::Load { from, to, offset, length } => {
                 registers[usize::from(to)] = get(registers[usize::from(from)].wrapping_add_signed(offset.into()));
@@ -187,6 +221,15 @@ impl Stops {
                 }
                 *rip = address.wrapping_add(displaced.carry_out(registers));
             }
+            At::Call(displaced) => {
+                if !self.evaluating {
+                    self.note_call();
+                }
+                *rip = match displaced {
+                    Displaced::Copied { to } => to,
+                    simple => address.wrapping_add(simple.carry_out(registers)),
+                };
+            }
             At::Dealloc(displaced) => {
                 self.ending(registers);
                 *rip = address.wrapping_add(displaced.carry_out(registers));
@@ -212,6 +255,23 @@ impl Stops {
             }
         }
         Trap::Ours
+    }
+
+    /// Notices each entry of the function at `address` from now on, in a process that is thrown away. Where that cannot be done its calls
+    /// are not seen, which [`super::evaluate::entry`] has made sure of.
+    pub(super) fn add_call(&mut self, address: u64) {
+        let displaced = Displaced::at(address).or_else(|| {
+            let piece = movable(address)?;
+            let to = self.stubs.copy_of(&piece)?;
+            Some(Displaced::Copied { to })
+        });
+        let Some(displaced) = displaced else { return };
+        // It was there before, and its object has been mapped anew.
+        self.traps.0.retain(|e| e.address != address);
+        self.traps.add(address, At::Call(displaced));
+        if !patch(address, &[INT3]) {
+            self.traps.0.retain(|e| e.address != address);
+        }
     }
 
     /// `PyTraceBack_Here(frame object)` is entered: an exception passes through a frame.

@@ -190,6 +190,7 @@ pub(super) static LAYOUT: Layout = Layout {
             }, // STORE_FAST__STORE_FAST
         ],
         ticks: &[27, 28, 29, 38, 140, 150, 151, 173, 174, 175, 176],
+        inlined_calls: &[77, 78, 79],
         extended_arg: 144,
         pop_top: 1,
         resume: 151,

@@ -175,6 +175,7 @@ pub(super) static LAYOUT: Layout = Layout {
             }, // STORE_FAST__STORE_FAST
         ],
         ticks: &[140, 151, 240, 246],
+        inlined_calls: &[41, 42, 43],
         extended_arg: 144,
         pop_top: 1,
         resume: 151,

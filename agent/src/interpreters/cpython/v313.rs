@@ -133,6 +133,7 @@ pub(super) static LAYOUT: Layout = Layout {
             }, // CALL_LIST_APPEND
         ],
         ticks: &[77, 149, 207, 236, 249],
+        inlined_calls: &[169, 170, 171],
         extended_arg: 71,
         pop_top: 32,
         resume: 149,

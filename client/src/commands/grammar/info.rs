@@ -27,7 +27,8 @@ pub enum InfoTopic {
     Trace,
 }
 
-const TOPICS: [(&str, InfoTopic); 11] = [
+/// What can be asked for.
+pub const TOPICS: [(&str, InfoTopic); 11] = [
     ("breakpoints", InfoTopic::Breakpoints),
     ("checkpoints", InfoTopic::Checkpoints),
     ("files", InfoTopic::Sources),

@@ -12,8 +12,8 @@ mod tests;
 use super::names;
 use arguments::{count, frames, name_of, number, optional, thread};
 use breaks::{breakpoint, condition, ignore, watched};
-pub use info::InfoTopic;
 use info::info;
+pub use info::{InfoTopic, TOPICS};
 pub(crate) use places::place as location;
 pub(super) use places::range;
 pub use places::{ListRange, odd};
@@ -225,7 +225,7 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let rest = rest.trim();
     let Some(name) = names::find(word) else {
-        return Err(names::unknown(word));
+        return Err(names::unknown_line(word, line));
     };
     let command = match name.name {
         "step" => Command::Step {

@@ -66,6 +66,19 @@ pub(crate) fn place(rest: &str) -> Result<BreakpointPlace, String> {
         let name = name.trim().trim_end_matches("()").to_owned();
         return Ok(BreakpointPlace::Return { name });
     }
+    if let Some(name) = rest.strip_prefix("call ") {
+        let name = name.trim().trim_end_matches("()").to_owned();
+        if name.is_empty()
+            || !name
+                .split('.')
+                .all(|part| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        {
+            return Err(format!(
+                "expected the dotted name of a function or method written in C after call, not '{name}'"
+            ));
+        }
+        return Ok(BreakpointPlace::Native { name });
+    }
     if let Some(pattern) = rest.strip_prefix("output ") {
         return Ok(BreakpointPlace::Output {
             pattern: pattern.trim().to_owned(),
@@ -87,7 +100,7 @@ pub(crate) fn place(rest: &str) -> Result<BreakpointPlace, String> {
         });
     }
     match rest.strip_suffix("()").unwrap_or(rest).trim() {
-        "" => Err("Empty breakpoint name".into()),
+        "" => Err("Empty breakpoint name: expected a place, which is written LINE, FILE:LINE or FUNC".into()),
         name => Ok(BreakpointPlace::Function { name: name.to_owned() }),
     }
 }

@@ -11,7 +11,7 @@ pub(super) fn action(rest: &str) -> Result<Command, String> {
     };
     let (first, mut expression) = word(rest);
     let mut at = first;
-    if matches!(at.as_str(), "return" | "raise") {
+    if matches!(at.as_str(), "return" | "raise" | "call") {
         let (name, rest) = word(&expression);
         at = format!("{at} {name}");
         expression = rest;

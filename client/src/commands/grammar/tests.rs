@@ -3,6 +3,8 @@
 use super::*;
 use rdb_protocol::Time;
 
+const EMPTY: &str = "Empty breakpoint name: expected a place, which is written LINE, FILE:LINE or FUNC";
+
 fn one(line: &str) -> Command {
     parse(line).unwrap().unwrap()
 }
@@ -36,7 +38,7 @@ fn moves() {
     assert_eq!((one("n"), one("bn 3")), (next(1, Direction::Forward), next(3, Direction::Backward)));
     assert_eq!(one("reverse-next"), one("bnext"));
     assert_eq!(one("reverse-finish"), one("bfinish"));
-    assert_eq!(error("until"), "Empty breakpoint name");
+    assert_eq!(error("until"), EMPTY);
     assert_eq!(error("c 3"), "c takes no argument, and '3' was given");
 }
 
@@ -95,8 +97,15 @@ fn breakpoints() {
     );
     assert_eq!(error("b raise .B"), "expected the name of an exception class after raise, not '.B'");
     assert_eq!(error("b uncaught x"), "expected nothing or a condition after uncaught, not 'x'");
-    assert_eq!(error("b"), "Empty breakpoint name");
-    assert_eq!(error("b ()"), "Empty breakpoint name");
+    let call = BreakpointPlace::Native {
+        name: "_socket.socket.connect".into(),
+    };
+    assert_eq!(one("b call _socket.socket.connect()"), at(call));
+    for odd in ["b call ", "b call a..b", "b call f(x)", "b call a b"] {
+        assert!(error(odd).starts_with("expected the dotted name") || odd == "b call ", "{odd}");
+    }
+    assert_eq!(error("b"), EMPTY);
+    assert_eq!(error("b ()"), EMPTY);
     assert_eq!(error("b x.py:"), "expected a line number after colon");
     assert_eq!(error("b x.py:f"), "expected a line number after colon");
     assert_eq!(error("b x.py:0"), "lines count from 1");
@@ -182,5 +191,9 @@ fn the_rest() {
     assert_eq!(one("q"), Command::Quit);
     assert_eq!(parse("   "), Ok(None));
     assert_eq!(parse("# note"), Ok(None));
-    assert_eq!(error("x"), "unknown command 'x'; try help");
+    assert_eq!(error("x"), "unknown command 'x'; try help, or 'print x' to evaluate it");
+    assert_eq!(
+        error("rows[0] .a"),
+        "unknown command 'rows[0]'; try help, or 'print rows[0] .a' to evaluate it"
+    );
 }

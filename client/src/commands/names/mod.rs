@@ -30,6 +30,15 @@ pub fn words() -> impl Iterator<Item = &'static str> {
     NAMES.iter().flat_map(|n| std::iter::once(n.name).chain(n.aliases.iter().copied()))
 }
 
+/// Where a part of the table begins, with its heading in the help.
+const PARTS: [(&str, &str); 5] = [
+    ("step", "Moving, in both directions"),
+    ("break", "Stopping"),
+    ("action", "Doing something on the way, and lines of commands"),
+    ("print", "Looking"),
+    ("help", "The rest"),
+];
+
 /// The line for a word that is no command, with the names that come close.
 #[must_use]
 pub fn unknown(word: &str) -> String {
@@ -49,6 +58,20 @@ pub fn unknown(word: &str) -> String {
     }
 }
 
+/// The line for a line that is none, with what was probably meant.
+#[must_use]
+pub fn unknown_line(word: &str, line: &str) -> String {
+    /// A longer line is not repeated.
+    const LONG: usize = 60;
+    let said = unknown(word);
+    let is_value = word.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '(' | '[' | '{' | '"' | '\''));
+    if said.contains("did you mean") || !is_value {
+        return said;
+    }
+    let shown = if line.len() > LONG { "print ..." } else { &format!("print {line}") };
+    format!("{said}, or '{shown}' to evaluate it")
+}
+
 /// The help: of all commands, or of one.
 ///
 /// # Errors
@@ -56,14 +79,22 @@ pub fn unknown(word: &str) -> String {
 pub fn help(topic: Option<&str>) -> Result<String, String> {
     match topic {
         None => {
-            let rows = NAMES.iter().map(|n| {
+            let mut text = String::new();
+            for n in NAMES {
+                if let Some((_, heading)) = PARTS.iter().find(|p| p.0 == n.name) {
+                    text.push_str(&format!("{heading}:\n"));
+                }
                 let short = n.aliases.first().map(|a| format!(", {a}")).unwrap_or_default();
-                format!("  {:<46} {}\n", format!("{}{short} {}", n.name, n.arguments), n.summary)
-            });
-            Ok(format!(
-                "{}An empty line repeats the last command; Ctrl-C stops a search; Ctrl-D leaves.\n",
-                rows.collect::<String>()
-            ))
+                wrap(
+                    &mut text,
+                    &format!("  {:<INDENT$}", n.name.to_owned() + &short),
+                    INDENT + 2,
+                    n.summary,
+                );
+            }
+            text.push_str("`help COMMAND` tells how each is written, with an example.\n");
+            text.push_str("An empty line repeats the last command; Ctrl-C stops a search; Ctrl-D leaves.\n");
+            Ok(text)
         }
         Some(word) => {
             let n = find(word).ok_or_else(|| unknown(word))?;
@@ -72,9 +103,42 @@ pub fn help(topic: Option<&str>) -> Result<String, String> {
             } else {
                 format!("Also: {}\n", n.aliases.join(", "))
             };
-            Ok(format!("{} {}\n{}\n{also}", n.name, n.arguments, n.summary).replace(" \n", "\n") + n.detail + "\n")
+            let mut text = format!("{} {}\n{}\n{also}", n.name, n.arguments, n.summary).replace(" \n", "\n");
+            let (told, example) = n.detail.split_once("Example: ").unwrap_or((n.detail, ""));
+            // The table's lines are broken for the table.
+            let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+            if !told.is_empty() {
+                wrap(&mut text, "", 0, &told);
+            }
+            text.push_str(&format!("Example: {example}\n"));
+            Ok(text)
         }
     }
+}
+
+/// Columns of a terminal that is not wide.
+const COLUMNS: usize = 80;
+/// Of the summaries.
+const INDENT: usize = 16;
+
+/// Adds words in lines, the first one behind `begin`, the others behind `indent` spaces.
+fn wrap(text: &mut String, begin: &str, indent: usize, words: &str) {
+    let mut line = begin.to_owned();
+    let mut empty = true;
+    for word in words.split(' ') {
+        if !empty && line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            text.push_str(&line);
+            text.push('\n');
+            (line, empty) = (" ".repeat(indent), true);
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    text.push_str(&line);
+    text.push('\n');
 }
 
 #[cfg(test)]
@@ -108,7 +172,13 @@ mod tests {
     #[test]
     fn help_names_everything() {
         let all = help(None).unwrap();
-        assert!(NAMES.iter().all(|n| all.contains(n.summary)));
+        let one_line = all.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(NAMES.iter().all(|n| one_line.contains(n.summary)));
+        assert!(PARTS.iter().all(|(first, heading)| find(first).is_some() && all.contains(heading)));
+        assert!(all.lines().all(|l| l.len() <= COLUMNS), "{all}");
+        let told = help(Some("break")).unwrap();
+        assert!(told.lines().skip(1).all(|l| l.len() <= COLUMNS + 5), "{told}");
+        assert!(told.ends_with("\nExample: break ledger.py:24 if amount < 0\n"), "{told}");
         assert!(
             help(Some("bc"))
                 .unwrap()

@@ -143,10 +143,11 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "break",
         aliases: &["b"],
-        arguments: "LINE|:LINE|FILE:LINE|FUNC|FUNC()|return FUNC|raise [CLASS]|uncaught|output REGEX [if CONDITION]",
+        arguments: "LINE|:LINE|FILE:LINE|FUNC|FUNC()|return FUNC|call C-FUNC|raise [CLASS]|uncaught|output REGEX [if CONDITION]",
         summary: "set a breakpoint on a line, a function, its returns, exceptions, or what is printed",
         detail: "LINE alone is in the file stood in. FILE is the end of a path, upper and lower case alike. A function stops at each entry, plain or\n\
-            qualified name (`total`, `Ledger.total`). `raise` stops where the line begins that raises an exception, of CLASS (the end of its dotted \
+            qualified name (`total`, `Ledger.total`). `call` stops where a line begins that calls a function or method written in C, by its dotted name from a module or the builtin names on (`len`, \
+            `_socket.socket.connect`). `raise` stops where the line begins that raises an exception, of CLASS (the end of its dotted \
             name) or one derived from it; where it is passed on (a bare `raise`, the end of `finally` or `with`) does not count. `uncaught` stops \
             where an exception begins that leaves the outermost function of its thread; SystemExit and GeneratorExit do not count. A condition is evaluated at each hit, in a throw-away copy; the first time it fails we stop and \
             are told why.\nExample: break ledger.py:24 if amount < 0",
@@ -154,7 +155,7 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "tbreak",
         aliases: &["tb"],
-        arguments: "LINE|:LINE|FILE:LINE|FUNC|FUNC()|return FUNC|raise [CLASS]|uncaught|output REGEX [if CONDITION]",
+        arguments: "LINE|:LINE|FILE:LINE|FUNC|FUNC()|return FUNC|call C-FUNC|raise [CLASS]|uncaught|output REGEX [if CONDITION]",
         summary: "set a breakpoint that is deleted when it stops us",
         detail: "The place is written as for `break`.\nExample: tbreak raise ValueError",
     },
@@ -220,7 +221,7 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "action",
         aliases: &[],
-        arguments: "LINE|:LINE|FILE:LINE|FUNC|return FUNC|raise CLASS|uncaught|output REGEX EXPRESSION",
+        arguments: "LINE|:LINE|FILE:LINE|FUNC|return FUNC|call C-FUNC|raise CLASS|uncaught|output REGEX EXPRESSION",
         summary: "evaluate an expression wherever a move comes to a place, and go on: a print put into the program after the fact",
         detail: "The values are shown with their times when the move ends: of continue, next, finish, until and their reverses; 1000 at most. An action \
             is a breakpoint that does not stop: listed, changed and deleted by its number. A REGEX with spaces in it stands between slashes.\nExample: action ledger.py:24 amount, total\nExample: action output /too much/ ledger.total()",
@@ -348,7 +349,7 @@ pub static NAMES: &[Name] = &[
         aliases: &["l"],
         arguments: "[LINE|FILE:LINE|[FILE:]FIRST,LAST|FUNC]",
         summary: "show source lines, of any file",
-        detail: "Without an argument: around the line stood at, 8 lines before and 5 after.\nExample: list ledger.py:20,40",
+        detail: "Without an argument: around the line stood at, 8 lines before and 5 after; behind another `list`, the lines that follow.\nExample: list ledger.py:20,40",
     },
     Name {
         name: "lines",
