@@ -258,6 +258,8 @@ impl Host for FakeHost {
                 follow: None,
                 last_own: None,
                 begun: false,
+                quiet: Vec::new(),
+                quiet_before: 0,
                 noted: None,
                 instruction: 0,
             },

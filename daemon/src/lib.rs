@@ -39,6 +39,7 @@ mod placement;
 mod progress;
 mod query;
 mod raises;
+mod reading;
 mod reaper;
 mod recording;
 mod recordings;

@@ -9,6 +9,7 @@ use crate::slice::Slicer;
 use crate::timeline::{Landing, Timeline, check_progress};
 use rdb_protocol::Time;
 use rdb_protocol::client::FailureCode;
+use rdb_protocol::predicate::{Op, Predicate};
 use rdb_protocol::replay::{Boundaries, Hits, Object, Run, RunEnd};
 use std::time::Instant;
 
@@ -33,6 +34,19 @@ impl Prepared {
 }
 
 impl Prepared {
+    /// The code as a condition that can be decided by reading, where it is one.
+    pub(crate) fn predicate(&self) -> Option<Predicate> {
+        let object = |word: &str| {
+            let used = self.uses.iter().find(|r| name(r.id) == word)?;
+            Some(Op::Object {
+                address: used.object.address,
+                from: used.alive.0,
+                until: used.dead,
+            })
+        };
+        crate::reading::predicate(&self.source, &object)
+    }
+
     /// The times at which the objects used come or go, ascending.
     pub(crate) fn turns(&self) -> Vec<Time> {
         let mut all: Vec<Time> = self.uses.iter().flat_map(|r| [Some(r.alive.0), r.dead]).flatten().collect();

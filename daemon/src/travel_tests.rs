@@ -239,7 +239,12 @@ fn wander(seed: u64, numbers: Numbers, moves: usize, watch: bool, trouble: impl 
                 },
             };
             let id = trip.breakpoint(place.clone());
-            model.marks.push(Breakpoint { id, place });
+            model.marks.push(Breakpoint {
+                id,
+                place,
+                test: None,
+                quiet: false,
+            });
         } else if dice.below(6) == 0 && !model.marks.is_empty() {
             let gone = model
                 .marks

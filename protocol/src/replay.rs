@@ -9,6 +9,7 @@
 use crate::common::{
     Activation, BreakpointPlace, EventIndex, Frame, FrameNumber, Limits, Position, Scope, SourceFile, Thread, Time, Variable,
 };
+use crate::predicate::Predicate;
 use crate::rows::Rows;
 use crate::stretch::Stretch;
 use alloc::string::String;
@@ -132,6 +133,10 @@ pub struct Breakpoint {
     pub id: u32,
     /// Where.
     pub place: BreakpointPlace,
+    /// In a run with [`Hits::Stop`] or [`Hits::Evaluate`], only where this holds or cannot be told.
+    pub test: Option<Predicate>,
+    /// Its hits do not end a run with [`Hits::Stop`] where it is certain that they are hits: [`Stopped::quiet`].
+    pub quiet: bool,
 }
 
 /// Some bytes of the program's memory.
@@ -295,6 +300,10 @@ pub struct Stopped {
     pub position: Position,
     /// Breakpoints hit at this very stop point, ascending.
     pub breakpoints: Vec<u32>,
+    /// Hits of quiet breakpoints on the way, where no other was hit: when, and the breakpoint's number.
+    pub quiet: Vec<(Time, u32)>,
+    /// So many of these were before the followed activation began, if it has.
+    pub quiet_before: u32,
     /// Whether this very stop point is the followed activation's own.
     pub own: bool,
     /// With [`Hits::Last`]: the last hit strictly before the position; after the followed activation has begun, if it has.

@@ -220,12 +220,15 @@ pub fn position(agent: &mut Agent) -> Position {
 
 fn stopped(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) -> Stopped {
     let followed = agent.host.followed();
+    let (quiet, quiet_before) = agent.host.take_quiet();
     let running = &mut agent.replay().running;
     let last_hit = running.last_hit.take().filter(|_| running.begun_before == followed.begun);
     Stopped {
         end,
         position: position(agent),
         breakpoints: Vec::from(breakpoints),
+        quiet,
+        quiet_before,
         own: agent.host.own_here(),
         last_hit,
         last_own: followed.last.map(Time),
@@ -391,7 +394,7 @@ fn start(agent: &mut Agent, run: Run) -> Option<Answer> {
         return Some(Answer::Stopped(stopped(agent, end, &at)));
     }
     r.goal_event = run.until_event.map_or(u64::MAX, |e| e.0);
-    agent.host.arm(run.until_time.map(|t| t.0), run.hits == Hits::Stop);
+    agent.host.arm(run.until_time.map(|t| t.0), run.hits);
     let evaluates = run.hits == Hits::Evaluate;
     agent.replay().running = Running {
         run: Some(run),
@@ -434,7 +437,7 @@ fn instructions(agent: &mut Agent, count: u64) -> Result<(), String> {
 }
 
 fn step(agent: &mut Agent, count: u64) -> Result<(), String> {
-    agent.host.arm(Some(agent.host.place().0 + 1), false);
+    agent.host.arm(Some(agent.host.place().0 + 1), Hits::Ignore);
     agent.host.step_instructions(count)
 }
 

@@ -60,6 +60,12 @@ impl Query {
     /// Sets out.
     pub(crate) fn start(tree: &Arc<Mutex<Tree>>, known: &Arc<Known>, asked: Asked) -> Result<Query, Fault> {
         let limits = asked.limits;
+        let test = match &asked.of {
+            QueryOf::At {
+                condition: Some(condition), ..
+            } if !asked.exact => crate::reading::predicate(condition, &|_| None),
+            _ => None,
+        };
         let (place, inline, calls) = match asked.of {
             QueryOf::At {
                 place,
@@ -86,7 +92,12 @@ impl Query {
             QueryOf::Raises { .. } => return Err(Fault::Garbled("exceptions are not looked for this way".to_string())),
         };
         let plan = Arc::new(Plan {
-            breakpoints: vec![Breakpoint { id: BREAKPOINT, place }],
+            breakpoints: vec![Breakpoint {
+                id: BREAKPOINT,
+                place,
+                test,
+                quiet: false,
+            }],
             inline,
             from: asked.from.unwrap_or(crate::moves::FIRST).max(crate::moves::FIRST),
             to: asked.to,

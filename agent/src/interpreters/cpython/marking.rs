@@ -3,6 +3,7 @@
 use super::Stops;
 use super::breakpoints;
 use super::code::Code;
+use super::decide::Decisions;
 use super::rules::{LineStart, Unit};
 use super::stubs::Mark;
 use crate::memory::get;
@@ -14,6 +15,7 @@ impl Stops {
     pub fn set_breakpoints(&mut self, breakpoints: &[Breakpoint]) {
         self.breakpoints = breakpoints.to_vec();
         self.times = breakpoints::times(breakpoints);
+        self.decisions = Decisions::of(self, breakpoints);
         self.rearm(self.time());
         for code in self.codes.values_mut() {
             let before: Vec<usize> = code.marks.iter().map(|m| m.0).collect();
@@ -45,6 +47,7 @@ impl Stops {
 
     /// The code object at `address` is gone.
     pub(super) fn forget(&mut self, address: u64) {
+        self.decisions.forget(address);
         if let Some(inline) = &mut self.inline {
             inline.forget(address);
         }

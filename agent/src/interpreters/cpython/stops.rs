@@ -10,6 +10,7 @@ use super::breakpoints;
 use super::check::CHECKED;
 use super::code::Code;
 use super::compare::Compared;
+use super::decide::Decisions;
 use super::follow::Following;
 use super::inline::Inline;
 use super::life::Life;
@@ -107,6 +108,9 @@ pub struct Stops {
     pub(super) stepping: Option<Stepping>,
     /// The hook wants to know of each stop point that is the followed activation's own.
     pub(super) stops_at_own: bool,
+    /// Conditions are decided where breakpoints are hit.
+    pub(super) sifts: bool,
+    pub(super) decisions: Decisions,
     /// The thread that runs, and the one that stood at the last stop point.
     pub(super) running: u32,
     pub(super) stood: u32,
@@ -176,6 +180,8 @@ impl Stops {
             evaluating: false,
             stepping: None,
             stops_at_own: false,
+            sifts: false,
+            decisions: Decisions::default(),
             running: 0,
             stood: 0,
             times: Vec::new(),
@@ -397,7 +403,7 @@ impl Stops {
         let goal = reached && self.goal == Some(self.limit);
         let switched_from = (self.running != self.stood).then(|| core::mem::replace(&mut self.stood, self.running));
         let stop = Stop { switched_from, ..stop };
-        let breakpoints = self.hits(&stop);
+        let mut breakpoints = self.hits(&stop);
         self.note_left(&stop);
         let own = self.note_own(&stop, self.time(), !goal);
         self.note_passed(&stop, self.time());
@@ -405,6 +411,9 @@ impl Stops {
             self.rearm(self.limit);
         }
         let own = own && self.stops_at_own;
+        if self.sifts {
+            breakpoints = self.decided(&stop, breakpoints, goal || own);
+        }
         if self.alive && (goal || own || !breakpoints.is_empty()) {
             self.stop = Some(stop);
             self.call_hook(Reason::Stop { goal, breakpoints, own });
