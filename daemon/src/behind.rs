@@ -21,8 +21,8 @@ pub(crate) enum Behind {
     Breakpoint,
     /// A stop point of the followed activation's own.
     Own,
-    /// The activation began, and has no stop point before the cursor; the cursor has not moved.
-    Begun,
+    /// The activation began, and has no stop point before the cursor; the cursor has not moved. The first stop point behind that.
+    Begun(Time),
     /// Nothing from the beginning on; the cursor has not moved.
     Nothing,
 }
@@ -49,8 +49,8 @@ struct Seen {
     hits: Vec<(Time, Verdict)>,
     /// The followed activation's own last stop point.
     own: Option<Time>,
-    /// It began here.
-    begun: bool,
+    /// It began here: the first stop point behind that.
+    begun: Option<Time>,
 }
 
 impl Seen {
@@ -74,7 +74,7 @@ impl Timeline {
         self.require_stop_points()?;
         match self.behind(None, task)? {
             Behind::Breakpoint | Behind::Own => Ok(StopReason::Breakpoint),
-            Behind::Begun | Behind::Nothing => {
+            Behind::Begun(_) | Behind::Nothing => {
                 self.land(FIRST, task)?;
                 Ok(StopReason::HistoryBegin)
             }
@@ -152,9 +152,9 @@ impl Timeline {
                 self.land_from(spare, own, task)?;
                 return Ok(Behind::Own);
             }
-            if seen.begun {
+            if let Some(first) = seen.begun {
                 // Hits that lie even further back are for the search that follows the caller.
-                return Ok(Behind::Begun);
+                return Ok(Behind::Begun(first));
             }
             if start.time <= FIRST {
                 break;
@@ -234,7 +234,7 @@ impl Timeline {
             let time = stopped.position.time;
             let mut certain = &stopped.quiet[..];
             if stopped.begun {
-                (seen.begun, seen.own) = (true, None);
+                (seen.begun, seen.own) = (Some(stopped.begun_at.unwrap_or(time)), None);
                 seen.hits.clear();
                 certain = certain.get(stopped.quiet_before as usize..).unwrap_or_default();
             }

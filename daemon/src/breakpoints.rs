@@ -176,7 +176,7 @@ impl Marks {
 
     /// Adds a watchpoint. Replay processes know it as the times at which its objects come and go.
     pub(crate) fn add_watch(&mut self, asked: BreakpointInfo, watching: Watching, condition: Option<Prepared>) -> BreakpointInfo {
-        let times = watching.prepared.turns();
+        let times = watching.turns();
         let info = self.add(asked, BreakpointPlace::Times { times }, condition, None);
         if let Some(mark) = self.list.iter_mut().find(|m| m.info.id == info.id) {
             mark.watching = Some(watching);

@@ -7,8 +7,8 @@ use crate::inspect::DEADLINE;
 use crate::interrupt::Interrupt;
 use crate::life::Prepared;
 use crate::replay::Process;
-use rdb_protocol::{FrameNumber, Time};
 use rdb_protocol::client::{FailureCode, Printed, ValueChange};
+use rdb_protocol::{FrameNumber, Time};
 
 /// What came of looking at the breakpoints of one stop point.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -258,6 +258,7 @@ impl Host for FakeHost {
                 follow: None,
                 last_own: None,
                 begun: false,
+                begun_at: None,
                 quiet: Vec::new(),
                 quiet_before: 0,
                 noted: None,

@@ -13,6 +13,7 @@ mod behind;
 mod board;
 mod bookmarks;
 mod breakpoints;
+mod calls;
 mod child;
 mod cli;
 mod conditions;

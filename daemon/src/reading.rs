@@ -36,7 +36,8 @@ enum Token {
 }
 
 const SIGNS: [&str; 26] = [
-    "==", "!=", "<=", ">=", "//", "**", "<<", ">>", ":=", "->", "<", ">", "+", "-", "*", "/", "%", "&", "|", "^", "(", ")", "[", "]", ",", ".",
+    "==", "!=", "<=", ">=", "//", "**", "<<", ">>", ":=", "->", "<", ">", "+", "-", "*", "/", "%", "&", "|", "^", "(", ")", "[", "]", ",",
+    ".",
 ];
 
 fn tokens(source: &str) -> Option<Vec<Token>> {
@@ -268,7 +269,9 @@ impl Parser<'_> {
         let mut ops = self.atom()?;
         loop {
             if self.sign(".") {
-                let Some(Token::Word(name)) = self.tokens.first().cloned() else { return None };
+                let Some(Token::Word(name)) = self.tokens.first().cloned() else {
+                    return None;
+                };
                 self.tokens = &self.tokens[1..];
                 if KEYWORDS.contains(&name.as_str()) {
                     return None;
@@ -432,11 +435,11 @@ mod tests {
             ),
             ("'a' in (s)", vec![Op::Text("a".into()), name("s"), Op::In]),
             ("s.startswith('x')", vec![name("s"), Op::Text("x".into()), Op::StartsWith]),
-            ("x > 0.5", vec![name("x"), Op::Float(0.5_f64.to_bits()), Op::Compare(Comparison::Greater)]),
             (
-                "a and b and c",
-                vec![name("a"), Op::And(3), name("b"), Op::And(1), name("c")],
+                "x > 0.5",
+                vec![name("x"), Op::Float(0.5_f64.to_bits()), Op::Compare(Comparison::Greater)],
             ),
+            ("a and b and c", vec![name("a"), Op::And(3), name("b"), Op::And(1), name("c")]),
         ];
         for (source, ops) in cases {
             assert_eq!(parsed(source), Some(ops), "{source}");
@@ -447,9 +450,47 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_for_the_interpreter() {
         let others = [
-            "f(n)", "n ** 2", "2 ** n", "-n ** 2", "n / 2", "n << 2", "x if y else z", "lambda: 1", "a b", "n ==", "(n", "[n]", "(1, 2)", "(x := 3)", "f'{x}'",
-            "'a' 'b'", "'''a'''", "'\\x41'", "0x10", "1_000", "1e5", "010", "x in (1, 2) == True", "x in {1}", "x.y()", "größe", "s[1:2]", "s[1, 2]", "s.startswith(('a', 'b'))",
-            "", "not", "a # b", "a\nb", "99999999999999999999", "await x", "x.startswith('a', 1)", "len(x, y)", "len (x)(y)", "x in y in z", "*a", "x in (1, 2)[0]",
+            "f(n)",
+            "n ** 2",
+            "2 ** n",
+            "-n ** 2",
+            "n / 2",
+            "n << 2",
+            "x if y else z",
+            "lambda: 1",
+            "a b",
+            "n ==",
+            "(n",
+            "[n]",
+            "(1, 2)",
+            "(x := 3)",
+            "f'{x}'",
+            "'a' 'b'",
+            "'''a'''",
+            "'\\x41'",
+            "0x10",
+            "1_000",
+            "1e5",
+            "010",
+            "x in (1, 2) == True",
+            "x in {1}",
+            "x.y()",
+            "größe",
+            "s[1:2]",
+            "s[1, 2]",
+            "s.startswith(('a', 'b'))",
+            "",
+            "not",
+            "a # b",
+            "a\nb",
+            "99999999999999999999",
+            "await x",
+            "x.startswith('a', 1)",
+            "len(x, y)",
+            "len (x)(y)",
+            "x in y in z",
+            "*a",
+            "x in (1, 2)[0]",
             "x in ()",
         ];
         for source in others {

@@ -225,6 +225,7 @@ fn wander(seed: u64, numbers: Numbers, moves: usize, watch: bool, trouble: impl 
         trip.breakpoint(BreakpointPlace::Value {
             expression: "x".into(),
             module: String::new(),
+            call: None,
         });
     }
     for _ in 0..moves {

@@ -20,7 +20,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Version of this link. Changed whenever a frame's meaning changes.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 
 /// First four bytes of [`Hello`]: refuses strangers before any decoding of theirs matters.
 pub const MAGIC: [u8; 4] = *b"rdb1";

@@ -70,6 +70,8 @@ pub enum Order {
         source: String,
         /// The module whose names it sees; empty: none but the builtin ones.
         module: String,
+        /// An activation that is there: its variables are seen, too, and the global ones of its code instead of a module's.
+        activation: Option<Activation>,
         /// Names for objects that are there: the name, and the address.
         bound: Vec<(String, u64)>,
     },
@@ -156,6 +158,8 @@ pub struct Word {
 pub struct Watched {
     /// The user's number.
     pub id: u32,
+    /// The call whose variables are among it.
+    pub call: Option<Activation>,
     /// What its value depends on.
     pub words: Vec<Word>,
 }
@@ -312,6 +316,8 @@ pub struct Stopped {
     pub last_own: Option<Time>,
     /// An activation of that name has begun during this run.
     pub begun: bool,
+    /// The first stop point behind the last such beginning.
+    pub begun_at: Option<Time>,
     /// Time at which the main module was done, once known.
     pub main_done: Option<Time>,
     /// With [`Order::WatchLife`]: what was seen of the object.

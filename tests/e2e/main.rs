@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod clients;
+mod conditions;
 mod daemon;
 mod damage;
 mod disassembly;

@@ -199,6 +199,7 @@ impl Host {
         let followed = self.stops_ref().map_or(Followed::default(), Stops::followed);
         Followed {
             last: followed.last.map(|t| self.before + t),
+            begun_at: followed.begun_at.map(|t| self.before + t),
             ..followed
         }
     }

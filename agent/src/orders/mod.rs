@@ -233,6 +233,7 @@ fn stopped(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) -> Stopped {
         last_hit,
         last_own: followed.last.map(Time),
         begun: followed.begun > 0,
+        begun_at: followed.begun_at.map(Time),
         main_done: agent.host.main_done().map(Time),
         boundaries: agent.host.boundaries(),
         instructions: agent.host.instructions(),
@@ -305,7 +306,12 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                     Err(reason) => Answer::Failed { reason },
                 }
             }
-            Order::Observe { source, module, bound } => match probe::ask(agent, probe::Question::Observe(source, module, bound)) {
+            Order::Observe {
+                source,
+                module,
+                activation,
+                bound,
+            } => match probe::ask(agent, probe::Question::Observe(source, module, activation, bound)) {
                 Some(answer) => answer,
                 None => return,
             },

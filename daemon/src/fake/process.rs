@@ -27,6 +27,7 @@ pub(super) struct State {
     pub(super) follow: Option<Follow>,
     pub(super) last_own: Option<Time>,
     pub(super) begun: bool,
+    pub(super) begun_at: Option<Time>,
     pub(super) quiet: Vec<(Time, u32)>,
     pub(super) quiet_before: usize,
     /// From here on what is passed is noted.
@@ -174,6 +175,7 @@ impl FakeProcess {
         }
         let mut last_hit = None;
         (s.last_own, s.begun) = (None, false);
+        s.begun_at = None;
         (s.quiet, s.quiet_before) = (Vec::new(), 0);
         loop {
             if world.main_done == Some(s.time) && !s.main_said {
@@ -225,6 +227,7 @@ impl FakeProcess {
             }
             if world.begins(s.time, s.follow) {
                 (s.last_own, s.begun) = (None, true);
+                s.begun_at = Some(Time(s.time));
                 s.quiet_before = s.quiet.len();
                 last_hit = None;
             }
@@ -232,7 +235,11 @@ impl FakeProcess {
             if run.hits == Hits::Stop && own && !s.begun {
                 return Some(Answer::Stopped(self.stopped(RunEnd::Own, None)));
             }
-            let quiet = |id: &u32| s.marks.iter().any(|b| b.id == *id && b.quiet && b.test.as_ref().is_none_or(|t| t.0 == [Op::Name("even".into())]));
+            let quiet = |id: &u32| {
+                s.marks
+                    .iter()
+                    .any(|b| b.id == *id && b.quiet && b.test.as_ref().is_none_or(|t| t.0 == [Op::Name("even".into())]))
+            };
             let goal = run.until_time.is_some_and(|t| t.0 <= s.time);
             if run.hits == Hits::Stop && !goal && hits.iter().all(quiet) {
                 s.quiet.extend(hits.drain(..).map(|id| (Time(s.time), id)));
@@ -291,6 +298,7 @@ impl FakeProcess {
             last_hit,
             last_own: s.last_own,
             begun: s.begun,
+            begun_at: s.begun_at,
             main_done: s.main_said.then_some(world.main_done.map(Time)).flatten(),
             boundaries: None,
             instructions: s.instruction,

@@ -62,7 +62,8 @@ impl Query {
         let limits = asked.limits;
         let test = match &asked.of {
             QueryOf::At {
-                condition: Some(condition), ..
+                condition: Some(condition),
+                ..
             } if !asked.exact => crate::reading::predicate(condition, &|_| None),
             _ => None,
         };

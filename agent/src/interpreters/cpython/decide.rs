@@ -149,7 +149,10 @@ impl Stops {
         if own != 0 && own != globals {
             return Err(Odd);
         }
-        let stored = self.stored(stop)?;
+        let stored = match self.stored(stop)? {
+            Some((slot, value)) => Some((slot, value.ok_or(Odd)?)),
+            None => None,
+        };
         let scope = Scope {
             stops: self,
             known,
@@ -199,8 +202,8 @@ impl Stops {
         scope.truth(stack.pop()?)
     }
 
-    /// What the first half of a fused pair is about to store, and where: the variables are read as if it had.
-    fn stored(&self, stop: &Stop) -> Result<Option<(u64, u64)>, Odd> {
+    /// Which variable the first half of a fused pair is about to store, and what, if that can be told: variables are read as if it had.
+    pub(super) fn stored(&self, stop: &Stop) -> Result<Option<(u64, Option<u64>)>, Odd> {
         if !stop.second_half {
             return Ok(None);
         }
@@ -210,8 +213,7 @@ impl Stops {
         if fused.first != opcodes.store_fast {
             return Ok(None);
         }
-        let register = self.located.stack_pointer.ok_or(Odd)?;
-        let top: u64 = get(stop.registers[usize::from(register)] - 8);
+        let top = self.located.stack_pointer.map(|r| get(stop.registers[usize::from(r)] - 8));
         Ok(Some((u64::from(get::<u8>(first + 1)), top)))
     }
 }
@@ -456,7 +458,11 @@ impl Scope<'_> {
         if !(0..count).contains(&at) {
             return Err(Odd);
         }
-        let first = if kind == self.known.list { get(object + ITEMS) } else { object + ITEMS };
+        let first = if kind == self.known.list {
+            get(object + ITEMS)
+        } else {
+            object + ITEMS
+        };
         self.value(get(first + 8 * at.cast_unsigned()))
     }
 

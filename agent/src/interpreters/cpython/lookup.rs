@@ -154,7 +154,13 @@ pub(super) fn float_order(a: u64, b: u64) -> Option<Ordering> {
     const SIGN: u64 = 1 << 63;
     const INFINITE: u64 = 0x7ff << 52;
     let plain = |bits: u64| bits & !SIGN <= INFINITE;
-    let key = |bits: u64| if bits & SIGN == 0 { bits.cast_signed() } else { -(bits & !SIGN).cast_signed() };
+    let key = |bits: u64| {
+        if bits & SIGN == 0 {
+            bits.cast_signed()
+        } else {
+            -(bits & !SIGN).cast_signed()
+        }
+    };
     (plain(a) && plain(b)).then(|| key(a).cmp(&key(b)))
 }
 
@@ -178,7 +184,9 @@ pub(super) fn named(layout: &Layout, known: &Known, dict: u64, name: &str, hint:
         return Err(Odd);
     }
     let (keys, values): (u64, u64) = (get(dict + MA_KEYS), get(dict + MA_VALUES));
-    let Some((entry, value)) = entry(layout, known, keys, name, hint)? else { return Ok(0) };
+    let Some((entry, value)) = entry(layout, known, keys, name, hint)? else {
+        return Ok(0);
+    };
     Ok(match values {
         0 => value,
         values => get(values + values_at(layout) + 8 * entry),
@@ -253,14 +261,7 @@ pub(super) fn attribute(layout: &Layout, known: &Known, object: u64, name: &str,
     }
 }
 
-fn own_attribute(
-    layout: &Layout,
-    known: &Known,
-    object: u64,
-    (kind, flags): (u64, u64),
-    name: &str,
-    hint: &mut u32,
-) -> Result<u64, Odd> {
+fn own_attribute(layout: &Layout, known: &Known, object: u64, (kind, flags): (u64, u64), name: &str, hint: &mut u32) -> Result<u64, Odd> {
     if flags & MANAGED_DICT == 0 {
         let offset: i64 = get(kind + TP_DICTOFFSET);
         return match offset {

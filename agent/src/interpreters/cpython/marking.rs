@@ -76,6 +76,10 @@ pub(super) fn mark_of(code: &Code, unit: usize) -> Mark {
     if (leaves || code.units[unit].starts_line()) && code.fresh.get(unit) == Some(&true) {
         return Mark::Ask;
     }
+    // Variables are watched, and the store before this line may be executed along with it: then it is not in memory yet.
+    if code.stores.is_some() && unit > 0 && code.body.op(unit - 1) == code.stores && code.units[unit].starts_line() {
+        return Mark::Ask;
+    }
     if unwinds || code.marks.iter().any(|m| m.0 == unit) {
         return Mark::Ask;
     }

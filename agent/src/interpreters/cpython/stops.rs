@@ -95,6 +95,8 @@ pub struct Stops {
     pub(super) life: Option<Life>,
     /// Watchpoints.
     pub(super) watched: Vec<Compared>,
+    /// Frames whose variables are among what is watched, and their code.
+    pub(super) storing: Vec<(u64, u64)>,
     /// They have more words than the stubs can compare.
     pub(super) slowly: bool,
     pub(super) noted: Option<Noted>,
@@ -173,6 +175,7 @@ impl Stops {
             following: None,
             life: None,
             watched: Vec::new(),
+            storing: Vec::new(),
             slowly: false,
             noted: None,
             passages: None,
@@ -458,6 +461,7 @@ impl Stops {
         code.marks = breakpoints::marks(&self.breakpoints, &code);
         code.followed = self.follows(address);
         code.tracked = self.tracks(address);
+        code.stores = self.stores(address);
         if self.passages.is_some() {
             code.freshen();
         }
