@@ -8,7 +8,7 @@ use crate::progress::Task;
 use crate::timeline::Timeline;
 use rdb_protocol::client::{FailureCode, Watch};
 use rdb_protocol::replay::{Follow, Passing};
-use rdb_protocol::{Frame, StopKind, Time, WatchedCall};
+use rdb_protocol::{Frame, Location, StopKind, Time, WatchedCall};
 
 impl Timeline {
     /// The call that executes a frame of the stack at the cursor, which stays there.
@@ -19,9 +19,9 @@ impl Timeline {
                 "local variables can be watched from a stop point, not between two of them; bstep goes to the one before",
             ));
         }
-        let leaves = self.here.location.as_ref().map(|l| l.kind);
-        let innermost = watch.frame.number == 0 && watch.frame.thread.is_none();
-        let ends_here = innermost && matches!(leaves, Some(StopKind::Return | StopKind::Unwind));
+        let leaves = |l: &Location| matches!(l.kind, StopKind::Return | StopKind::Unwind);
+        let stood_in = |l: &Location| watch.frame.number == 0 && watch.frame.thread.is_none_or(|t| t == l.thread);
+        let ends_here = self.here.location.as_ref().is_some_and(|l| leaves(l) && stood_in(l));
         let (here, kept) = (self.here.clone(), self.marks.set_aside());
         let follow = Follow {
             activation: frame.activation,

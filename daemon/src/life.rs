@@ -10,7 +10,7 @@ use crate::timeline::{Landing, Timeline, check_progress};
 use rdb_protocol::Time;
 use rdb_protocol::client::FailureCode;
 use rdb_protocol::predicate::{Op, Predicate};
-use rdb_protocol::replay::{Boundaries, Hits, Object, Run, RunEnd};
+use rdb_protocol::replay::{Boundaries, Hits, NamedObject, Object, Run, RunEnd};
 use std::time::Instant;
 
 /// Code that uses numbered objects, in the words of replay processes.
@@ -45,6 +45,17 @@ impl Prepared {
             })
         };
         crate::reading::predicate(&self.source, &object)
+    }
+
+    /// The objects used, with what the code raises where they are not there.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = NamedObject> {
+        let error = |r: &Reference, presence| r.absence(presence).unwrap_or_default();
+        self.uses.iter().map(move |r| NamedObject {
+            name: name(r.id),
+            address: r.object.address,
+            from: (r.alive.0, error(r, Presence::Unborn)),
+            until: r.dead.map(|dead| (dead, error(r, Presence::Dead(dead)))),
+        })
     }
 
     /// The times at which the objects used come or go, ascending.

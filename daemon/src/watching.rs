@@ -19,7 +19,7 @@ use crate::slice::Slicer;
 use crate::timeline::{Lookout, Timeline};
 use rdb_protocol::client::{BreakpointInfo, FailureCode, Past, StopReason, ValueChange, Watch};
 use rdb_protocol::replay::{Hits, Observed, RunEnd, Watched};
-use rdb_protocol::{Activation, BreakpointPlace, Limits, Scope, Time, WatchedCall};
+use rdb_protocol::{Activation, BreakpointPlace, Time, WatchedCall};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -158,6 +158,8 @@ fn observe(process: &mut Process, watching: &Watching, interrupt: &Interrupt) ->
             Ok(observed)
         }
         Err(fault @ (Fault::Interrupted | Fault::System { .. } | Fault::Garbled(_) | Fault::Diverged(_))) => Err(fault),
+        // Variables that cannot be watched.
+        Err(Fault::Refused(reason)) if watching.call.is_some() => Err(Fault::told(FailureCode::Invalid, reason)),
         // The probe died of it, or was killed: that is the expression's fault.
         Err(fault) => Ok(failed(fault.to_string())),
     }
@@ -302,6 +304,21 @@ impl Timeline {
         Ok((note, watching))
     }
 
+    /// The names of the variables of a frame's code, whether they have values or not.
+    fn local_names(&mut self, watch: &Watch, code: u64, task: &mut Task<'_>) -> Result<Vec<String>, Fault> {
+        const NAME: &str = "__rdb_code";
+        let source = format!("' '.join({NAME}.co_varnames + {NAME}.co_cellvars + {NAME}.co_freevars)");
+        let process = self.at_cursor(task)?;
+        let bound = vec![(NAME.to_string(), code)];
+        let value = process.fork()?.evaluate(source, watch.frame, bound, DEADLINE, task.interrupt)?;
+        let names = value.text.trim_matches(['\'', '"']).split(' ');
+        Ok(if value.ok {
+            names.map(str::to_string).collect()
+        } else {
+            Vec::new()
+        })
+    }
+
     /// The module whose names the frame's code sees; empty where its globals are no module's.
     fn module(&mut self, watch: &Watch, task: &mut Task<'_>) -> Result<String, Fault> {
         const ASK: &str = "(lambda g: (lambda m: m if getattr(__import__('sys').modules.get(m), '__dict__', None) is g else '')\
@@ -320,11 +337,7 @@ impl Timeline {
         if module_level && !watch.bind {
             return Ok((watch.expression.clone(), None, notes));
         }
-        let names: Vec<String> = self
-            .variables(watch.frame, Scope::Local, Limits::default(), task)?
-            .into_iter()
-            .map(|v| v.name)
-            .collect();
+        let names = self.local_names(watch, frames.last().map_or(0, |f| f.activation.code), task)?;
         let used = substitute(&watch.expression, &|name| names.iter().any(|n| n == name).then(|| name.to_string())).1;
         if !watch.bind {
             let call = match frames.into_iter().last() {

@@ -122,10 +122,25 @@ pub struct Inline {
     pub condition: Option<String>,
     /// What is evaluated.
     pub expressions: Vec<String>,
+    /// Objects that have names in these.
+    pub objects: Vec<NamedObject>,
     /// Not these, but what begins and ends: arguments, results and exceptions ([`BreakpointPlace::Calls`]).
     pub calls: bool,
     /// How much of values.
     pub limits: Limits,
+}
+
+/// An object under a name, and what code that uses it raises where it is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedObject {
+    /// The name.
+    pub name: String,
+    /// Where it is.
+    pub address: u64,
+    /// The first time it is there, and the error before.
+    pub from: (Time, String),
+    /// The first time it is not there any more, and the error from then on.
+    pub until: Option<(Time, String)>,
 }
 
 /// A breakpoint as a replay process knows it.

@@ -8,6 +8,8 @@ use std::path::Path;
 
 /// Some are decided by reading, some are not, most of them depends on the value.
 const CONDITIONS: [&str; 62] = [
+    // First, for the reference evaluates one after the other in the same copy.
+    "Keeps.kept.append(x) or len(Keeps.kept) < 2",
     "x",
     "not x",
     "x == 3",
@@ -68,7 +70,6 @@ const CONDITIONS: [&str; 62] = [
     "WIDE == i and y is x",
     "x == nowhere",
     "i > 5 and nowhere",
-    "Keeps.kept.append(x) or len(Keeps.kept) < 2",
     "isinstance(x, int)",
 ];
 

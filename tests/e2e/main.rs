@@ -12,6 +12,7 @@ mod index;
 mod instructions;
 mod interrupts;
 mod kept;
+mod locals;
 mod model;
 mod native;
 mod portable;

@@ -319,3 +319,72 @@ fn an_interrupted_query_ends_cleanly() {
         5
     );
 }
+
+#[test]
+fn numbered_objects_are_what_they_are_while_they_are_there() {
+    let source = std::fs::read_to_string(program("query.py")).unwrap();
+    let at = format!("query.py:{}", line_with(&source, "# hit"));
+    for python in travelling() {
+        let mut sandbox = Sandbox::new();
+        let recorded = sandbox.record("t", &[python.path.to_str().unwrap(), program("query.py").to_str().unwrap()]);
+        let trace = &recorded.trace;
+        sandbox.verify(trace);
+        let condition = "amount > 50 and self.owner == 'bob'";
+        // An account, and a list that comes and goes: the slice printed at the hit stood at.
+        let script = [
+            &format!("break {at} if {condition}"),
+            "c",
+            "p self",
+            "p {'slice': self.entries[-3:]}",
+            "p self.__dict__",
+        ];
+        let answers = sandbox.batch(trace, &script.map(String::from));
+        let found = answers[1]["time"].as_u64().unwrap();
+        assert!(answers[2]["text"].as_str().unwrap().starts_with("$0 = "), "{}", answers[2]);
+        let all = rows(&sandbox, trace, &["--at", &at, "--print", "self.owner", "id(self)", "self.total"]);
+        let bob = all.iter().find(|r| r["time"] == found).unwrap()["values"]["id(self)"].clone();
+        for exact in [false, true] {
+            let mut options = vec!["--at", &at, "--print", "$0.total", "$0 is self", "len([$0.total, 1])"];
+            options.extend(exact.then_some("--exact"));
+            let out = query(&sandbox, trace, &[&options[..], &["--format", "jsonl"]].concat());
+            assert!(out.status.success(), "{}", text(&out.stderr));
+            let with = parsed(&text(&out.stdout));
+            assert_eq!(with.len(), all.len());
+            let (mut total, mut before) = (String::new(), 0);
+            for (row, plain) in with.iter().zip(&all) {
+                if plain["values"]["id(self)"] == bob {
+                    total = plain["values"]["self.total"].as_str().unwrap().to_string();
+                }
+                let values = &row["values"];
+                match row["errors"]["$0.total"].as_str() {
+                    Some(error) => {
+                        assert!(error.contains("'$0' refers to an object created later in time"), "{row}");
+                        before += 1;
+                    }
+                    // Its life began before its first hit.
+                    None if total.is_empty() => assert_eq!(values["$0.total"], "0", "{row}"),
+                    None => {
+                        assert_eq!(values["$0.total"].as_str(), Some(total.as_str()), "{row}");
+                        let same = if plain["values"]["id(self)"] == bob { "True" } else { "False" };
+                        assert_eq!(values["$0 is self"].as_str(), Some(same), "{row}");
+                        assert_eq!(values["len([$0.total, 1])"].as_str(), Some("2"), "{row}");
+                    }
+                }
+            }
+            assert_eq!(before, 0, "all accounts are there before the first hit");
+        }
+        // Before its birth and after its end.
+        let shown = answers[3]["text"].as_str().unwrap();
+        assert!(shown.starts_with("$1 = "), "{shown}");
+        let options = ["--at", &at, "--print", "$1", "amount", "--format", "jsonl"];
+        let out = query(&sandbox, trace, &options);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        assert_eq!(parsed(&text(&out.stdout)).len(), 600);
+        // In a condition: as many as without the name.
+        let condition = "self is $0 and amount > 50";
+        let some = rows(&sandbox, trace, &["--at", &at, "--if", condition, "--print", "amount"]);
+        let amounts = expected(&text(&recorded.out.stdout));
+        let held = amounts.iter().filter(|e| e[0] == "'bob'" && e[1].parse::<u32>().unwrap() > 50);
+        assert_eq!(some.len(), held.count());
+    }
+}

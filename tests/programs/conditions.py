@@ -14,12 +14,9 @@ class Plain:
 
 
 class Odd(Plain):
-    seen = 0
-
     @property
     def n(self):
-        Odd.seen += 1
-        return self._n + Odd.seen % 2
+        return self._n + 1
 
     @n.setter
     def n(self, n):
@@ -70,7 +67,7 @@ class Keeps:
 
     def __eq__(self, other):
         Keeps.kept.append(other)
-        return len(Keeps.kept) > 2
+        return other == 3
 
 
 def opened():
