@@ -51,6 +51,13 @@ struct Mark {
     told: bool,
 }
 
+impl Mark {
+    /// Whether reading can tell that a hit is one.
+    fn is_certain(&self) -> bool {
+        self.watching.is_none() && (self.condition.is_none() || self.test.is_some())
+    }
+}
+
 impl Marks {
     /// Changes with every change of the places.
     pub(crate) fn version(&self) -> u64 {
@@ -91,7 +98,7 @@ impl Marks {
             id: m.info.id,
             place: BreakpointPlace::clone(&m.place),
             test: m.test.clone().filter(|_| m.watching.is_none()),
-            quiet: m.watching.is_none() && (self.quiet || m.info.ignore > 0 || m.action.is_some() && self.full),
+            quiet: m.is_certain() && (self.quiet || m.info.ignore > 0 || m.action.is_some() && self.full),
         });
         until.chain(enabled).collect()
     }

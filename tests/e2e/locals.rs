@@ -65,7 +65,7 @@ fn reference(
         Some(true) => text(answer).to_string(),
         _ => {
             let error = answer["error"]["text"].as_str().unwrap();
-            let last = error.lines().last().unwrap();
+            let last = error.lines().rfind(|l| !l.starts_with("refused while evaluating")).unwrap();
             last.split_once(". Did you mean").map_or(last, |l| l.0).to_string()
         }
     };

@@ -330,14 +330,8 @@ fn numbered_objects_are_what_they_are_while_they_are_there() {
         let trace = &recorded.trace;
         sandbox.verify(trace);
         let condition = "amount > 50 and self.owner == 'bob'";
-        // An account, and a list that comes and goes: the slice printed at the hit stood at.
-        let script = [
-            &format!("break {at} if {condition}"),
-            "c",
-            "p self",
-            "p {'slice': self.entries[-3:]}",
-            "p self.__dict__",
-        ];
+        // An account, and a dictionary that comes and goes with a call.
+        let script = [&format!("break {at} if {condition}"), "c", "p self", "p more"];
         let answers = sandbox.batch(trace, &script.map(String::from));
         let found = answers[1]["time"].as_u64().unwrap();
         assert!(answers[2]["text"].as_str().unwrap().starts_with("$0 = "), "{}", answers[2]);
@@ -375,11 +369,35 @@ fn numbered_objects_are_what_they_are_while_they_are_there() {
         }
         // Before its birth and after its end.
         let shown = answers[3]["text"].as_str().unwrap();
-        assert!(shown.starts_with("$1 = "), "{shown}");
-        let options = ["--at", &at, "--print", "$1", "amount", "--format", "jsonl"];
-        let out = query(&sandbox, trace, &options);
-        assert!(out.status.success(), "{}", text(&out.stderr));
-        assert_eq!(parsed(&text(&out.stdout)).len(), 600);
+        assert!(shown.starts_with("$1 = {'when': "), "{shown}");
+        for exact in [false, true] {
+            let mut options = vec!["--at", &at, "--print", "list($1)", "amount"];
+            options.extend(exact.then_some("--exact"));
+            for row in rows(&sandbox, trace, &options) {
+                let time = row["time"].as_u64().unwrap();
+                let error = row["errors"]["list($1)"].as_str().unwrap_or_default();
+                if time == found {
+                    assert_eq!(row["values"]["list($1)"], "['when']", "{row}");
+                } else if time < found {
+                    assert!(error.ends_with("'$1' refers to an object created later in time"), "{row}");
+                } else {
+                    assert!(error.contains("'$1' refers to an object that does not exist any more"), "{row}");
+                }
+                assert!(row["values"]["amount"].is_string(), "{row}");
+            }
+        }
+        // A condition fails where it is not there.
+        let out = query(
+            &sandbox,
+            trace,
+            &["--at", &at, "--if", "len($1) == 1", "--print", "amount", "--format", "jsonl"],
+        );
+        assert_eq!(parsed(&text(&out.stdout)).len(), 1);
+        assert!(
+            text(&out.stderr).contains("the condition fails at 599 hits"),
+            "{}",
+            text(&out.stderr)
+        );
         // In a condition: as many as without the name.
         let condition = "self is $0 and amount > 50";
         let some = rows(&sandbox, trace, &["--at", &at, "--if", condition, "--print", "amount"]);

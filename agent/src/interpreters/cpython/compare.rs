@@ -38,6 +38,17 @@ pub fn is_comparison(address: u64) -> Option<u64> {
 impl Stops {
     /// Replaces what is watched. Words that differ already are passed over, and those that no program writes.
     pub fn watch(&mut self, list: &[Watched]) {
+        let before: Vec<u64> = self.storing.iter().map(|s| s.1).collect();
+        self.storing = list.iter().filter_map(|w| w.call).map(|a| (a.frame, a.code)).collect();
+        let after: Vec<u64> = self.storing.iter().map(|s| s.1).collect();
+        if before != after {
+            for address in before.into_iter().chain(after) {
+                let stores = self.stores(address);
+                self.codes.entry(address).and_modify(|code| code.stores = stores);
+                self.mark_units(address);
+            }
+            self.mark_late();
+        }
         let segments = self.located.segments();
         let constant = |w: &Word| segments.iter().any(|s| !s.writable && (s.start..s.end & !7).contains(&w.address));
         // The first half of a fused pair has still to be executed: its store counts.
@@ -50,17 +61,6 @@ impl Stops {
             (w.id, words.map(|w| [w.address, w.value, w.mask]).collect())
         };
         self.watched = list.iter().map(compared).collect();
-        let before: Vec<u64> = self.storing.iter().map(|s| s.1).collect();
-        self.storing = list.iter().filter_map(|w| w.call).map(|a| (a.frame, a.code)).collect();
-        let after: Vec<u64> = self.storing.iter().map(|s| s.1).collect();
-        if before != after {
-            for address in before.into_iter().chain(after) {
-                let stores = self.stores(address);
-                self.codes.entry(address).and_modify(|code| code.stores = stores);
-                self.mark_units(address);
-            }
-            self.mark_late();
-        }
         let time = self.time();
         self.slowly = !self.stubs.compare(&self.watched);
         self.rearm(time);
