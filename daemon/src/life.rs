@@ -3,13 +3,14 @@
 use crate::fault::Fault;
 use crate::moves::FIRST;
 use crate::progress::Task;
+use crate::reading::Step;
 use crate::references::{Presence, Reference, name, rewrite};
 use crate::replay::{Bound, Process};
 use crate::slice::Slicer;
 use crate::timeline::{Landing, Timeline, check_progress};
 use rdb_protocol::Time;
 use rdb_protocol::client::FailureCode;
-use rdb_protocol::predicate::{Op, Predicate};
+use rdb_protocol::predicate::Predicate;
 use rdb_protocol::replay::{Boundaries, Hits, NamedObject, Object, Run, RunEnd};
 use std::time::Instant;
 
@@ -38,7 +39,7 @@ impl Prepared {
     pub(crate) fn predicate(&self) -> Option<Predicate> {
         let object = |word: &str| {
             let used = self.uses.iter().find(|r| name(r.id) == word)?;
-            Some(Op::Object {
+            Some(Step::Object {
                 address: used.object.address,
                 from: used.alive.0,
                 until: used.dead,

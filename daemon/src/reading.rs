@@ -2,6 +2,7 @@
 //!
 //! What is not understood here is no mistake: it is evaluated by the interpreter. So whatever could mean something else is left to it.
 
+use rdb_protocol::Time;
 use rdb_protocol::predicate::{Arithmetic, Comparison, Op, Predicate};
 
 /// Words that are no names.
@@ -15,15 +16,55 @@ const MOST: usize = 64;
 const DEEPEST: u32 = 16;
 
 /// An expression as a predicate; `object` says what stands for a numbered object.
-pub(crate) fn predicate(source: &str, object: &dyn Fn(&str) -> Option<Op>) -> Option<Predicate> {
+pub(crate) fn predicate(source: &str, object: &dyn Fn(&str) -> Option<Step>) -> Option<Predicate> {
+    steps(source, object).map(|steps| lowered(&steps))
+}
+
+fn steps(source: &str, object: &dyn Fn(&str) -> Option<Step>) -> Option<Vec<Step>> {
     let tokens = tokens(source)?;
     let mut parser = Parser {
         tokens: &tokens,
         object,
         depth: 0,
     };
-    let ops = parser.either()?;
-    (parser.tokens.is_empty() && ops.len() <= MOST).then_some(Predicate(ops))
+    let steps = parser.either()?;
+    (parser.tokens.is_empty() && steps.len() <= MOST).then_some(steps)
+}
+
+/// A step, with what it names.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Step {
+    Name(String),
+    Object {
+        address: u64,
+        from: Time,
+        until: Option<Time>,
+    },
+    Text(String),
+    Attribute(String),
+    /// One that names nothing.
+    Plain(Op),
+}
+
+fn lowered(steps: &[Step]) -> Predicate {
+    let mut predicate = Predicate::default();
+    for step in steps {
+        let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        let (text, object) = (number(predicate.texts.len()), number(predicate.objects.len()));
+        predicate.ops.push(match step {
+            Step::Name(_) => Op::Name(text),
+            Step::Text(_) => Op::Text(text),
+            Step::Attribute(_) => Op::Attribute(text),
+            Step::Object { .. } => Op::Object(object),
+            Step::Plain(op) => *op,
+        });
+        match step {
+            Step::Name(text) | Step::Text(text) | Step::Attribute(text) => predicate.texts.push(text.clone()),
+            Step::Object { address, from, until } => predicate.objects.push((*address, *from, *until)),
+            Step::Plain(_) => {}
+        }
+    }
+    predicate
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -107,11 +148,11 @@ fn text(rest: &str) -> Option<(Token, usize)> {
 
 struct Parser<'a> {
     tokens: &'a [Token],
-    object: &'a dyn Fn(&str) -> Option<Op>,
+    object: &'a dyn Fn(&str) -> Option<Step>,
     depth: u32,
 }
 
-type Ops = Vec<Op>;
+type Ops = Vec<Step>;
 
 impl Parser<'_> {
     fn sign(&mut self, sign: &str) -> bool {
@@ -145,7 +186,7 @@ impl Parser<'_> {
         }
         let mut ops = parts.pop()?;
         while let Some(mut before) = parts.pop() {
-            before.push(op(u32::try_from(ops.len()).ok()?));
+            before.push(Step::Plain(op(u32::try_from(ops.len()).ok()?)));
             before.extend(ops);
             ops = before;
         }
@@ -155,7 +196,7 @@ impl Parser<'_> {
     fn negation(&mut self) -> Option<Ops> {
         if self.word("not") {
             let mut ops = self.deeper(Self::negation)?;
-            ops.push(Op::Not);
+            ops.push(Step::Plain(Op::Not));
             return Some(ops);
         }
         self.comparison()
@@ -178,7 +219,7 @@ impl Parser<'_> {
                 left = Vec::new();
                 ops.extend(self.among()?);
                 if negated {
-                    ops.push(Op::Not);
+                    ops.push(Step::Plain(Op::Not));
                 }
                 parts.push(ops);
                 // What follows would compare the container.
@@ -197,7 +238,7 @@ impl Parser<'_> {
             let right = self.binary(0)?;
             let mut ops = left;
             ops.extend(right.iter().cloned());
-            ops.push(Op::Compare(comparison));
+            ops.push(Step::Plain(Op::Compare(comparison)));
             parts.push(ops);
             // Evaluated twice here: it has no effects.
             left = right;
@@ -207,7 +248,7 @@ impl Parser<'_> {
         }
         let mut ops = parts.pop()?;
         while let Some(mut before) = parts.pop() {
-            before.push(Op::And(u32::try_from(ops.len()).ok()?));
+            before.push(Step::Plain(Op::And(u32::try_from(ops.len()).ok()?)));
             before.extend(ops);
             ops = before;
         }
@@ -240,13 +281,13 @@ impl Parser<'_> {
         if matches!(self.tokens.first(), Some(Token::Sign(s)) if !["(", ")", "]", ","].contains(s)) {
             return None;
         }
-        ops.push(Op::Among(count));
+        ops.push(Step::Plain(Op::Among(count)));
         Some(ops)
     }
 
     fn container(&mut self) -> Option<Ops> {
         let mut ops = self.binary(0)?;
-        ops.push(Op::In);
+        ops.push(Step::Plain(Op::In));
         Some(ops)
     }
 
@@ -255,7 +296,7 @@ impl Parser<'_> {
         let mut ops = self.binary(level + 1)?;
         while let Some((_, arithmetic)) = level_ops.iter().find(|(sign, _)| self.sign(sign)) {
             ops.extend(self.binary(level + 1)?);
-            ops.push(Op::Arithmetic((*arithmetic)?));
+            ops.push(Step::Plain(Op::Arithmetic((*arithmetic)?)));
         }
         Some(ops)
     }
@@ -263,7 +304,7 @@ impl Parser<'_> {
     fn unary(&mut self) -> Option<Ops> {
         if self.sign("-") {
             let mut ops = self.deeper(Self::unary)?;
-            ops.push(Op::Negative);
+            ops.push(Step::Plain(Op::Negative));
             return Some(ops);
         }
         let mut ops = self.atom()?;
@@ -277,7 +318,7 @@ impl Parser<'_> {
                     return None;
                 }
                 if !self.sign("(") {
-                    ops.push(Op::Attribute(name));
+                    ops.push(Step::Attribute(name));
                     continue;
                 }
                 let op = match name.as_str() {
@@ -286,13 +327,13 @@ impl Parser<'_> {
                     _ => return None,
                 };
                 ops.extend(self.deeper(Self::either)?);
-                ops.push(op);
+                ops.push(Step::Plain(op));
                 if !self.sign(")") {
                     return None;
                 }
             } else if self.sign("[") {
                 ops.extend(self.deeper(Self::either)?);
-                ops.push(Op::Item);
+                ops.push(Step::Plain(Op::Item));
                 if !self.sign("]") {
                     return None;
                 }
@@ -312,21 +353,21 @@ impl Parser<'_> {
         let token = self.tokens.first()?.clone();
         self.tokens = &self.tokens[1..];
         let op = match token {
-            Token::Integer(n) => Op::Integer(n),
-            Token::Float(x) => Op::Float(x.to_bits()),
+            Token::Integer(n) => Step::Plain(Op::Integer(n)),
+            Token::Float(x) => Step::Plain(Op::Float(x.to_bits())),
             Token::Text(_) if matches!(self.tokens.first(), Some(Token::Text(_))) => return None,
-            Token::Text(text) => Op::Text(text),
+            Token::Text(text) => Step::Text(text),
             Token::Word(word) => match word.as_str() {
-                "None" => Op::Nothing,
-                "True" => Op::Truth(true),
-                "False" => Op::Truth(false),
+                "None" => Step::Plain(Op::Nothing),
+                "True" => Step::Plain(Op::Truth(true)),
+                "False" => Step::Plain(Op::Truth(false)),
                 "len" if self.sign("(") => {
                     let mut ops = self.deeper(Self::either)?;
-                    ops.push(Op::Length);
+                    ops.push(Step::Plain(Op::Length));
                     return self.sign(")").then_some(ops);
                 }
                 word if KEYWORDS.contains(&word) => return None,
-                word => (self.object)(word).unwrap_or_else(|| Op::Name(word.to_string())),
+                word => (self.object)(word).unwrap_or_else(|| Step::Name(word.to_string())),
             },
             Token::Sign(_) => return None,
         };
@@ -362,44 +403,44 @@ const LEVELS: [&[(&str, Option<Arithmetic>)]; 6] = [
 mod tests {
     use super::*;
 
-    fn parsed(source: &str) -> Option<Vec<Op>> {
+    fn parsed(source: &str) -> Option<Vec<Step>> {
         let object = |name: &str| {
-            (name == "__rdb_0").then_some(Op::Object {
+            (name == "__rdb_0").then_some(Step::Object {
                 address: 7,
                 from: rdb_protocol::Time(3),
                 until: None,
             })
         };
-        predicate(source, &object).map(|p| p.0)
+        steps(source, &object)
     }
 
-    fn name(name: &str) -> Op {
-        Op::Name(name.to_string())
+    fn name(name: &str) -> Step {
+        Step::Name(name.to_string())
     }
 
     #[test]
     fn operands_come_before_operators() {
-        let equal = Op::Compare(Comparison::Equal);
-        let less = Op::Compare(Comparison::Less);
-        let cases: Vec<(&str, Vec<Op>)> = vec![
-            ("n == 20", vec![name("n"), Op::Integer(20), equal.clone()]),
+        let equal = Step::Plain(Op::Compare(Comparison::Equal));
+        let less = Step::Plain(Op::Compare(Comparison::Less));
+        let cases: Vec<(&str, Vec<Step>)> = vec![
+            ("n == 20", vec![name("n"), Step::Plain(Op::Integer(20)), equal.clone()]),
             (
                 "i % 30 == 0",
                 vec![
                     name("i"),
-                    Op::Integer(30),
-                    Op::Arithmetic(Arithmetic::Modulo),
-                    Op::Integer(0),
+                    Step::Plain(Op::Integer(30)),
+                    Step::Plain(Op::Arithmetic(Arithmetic::Modulo)),
+                    Step::Plain(Op::Integer(0)),
                     equal.clone(),
                 ],
             ),
             (
                 "1 < n < m",
                 vec![
-                    Op::Integer(1),
+                    Step::Plain(Op::Integer(1)),
                     name("n"),
                     less.clone(),
-                    Op::And(3),
+                    Step::Plain(Op::And(3)),
                     name("n"),
                     name("m"),
                     less.clone(),
@@ -409,42 +450,58 @@ mod tests {
                 "a.b[0] is not None or not c",
                 vec![
                     name("a"),
-                    Op::Attribute("b".into()),
-                    Op::Integer(0),
-                    Op::Item,
-                    Op::Nothing,
-                    Op::Compare(Comparison::IsNot),
-                    Op::Or(2),
+                    Step::Attribute("b".into()),
+                    Step::Plain(Op::Integer(0)),
+                    Step::Plain(Op::Item),
+                    Step::Plain(Op::Nothing),
+                    Step::Plain(Op::Compare(Comparison::IsNot)),
+                    Step::Plain(Op::Or(2)),
                     name("c"),
-                    Op::Not,
+                    Step::Plain(Op::Not),
                 ],
             ),
             (
                 "x not in ('a', \"b\")",
-                vec![name("x"), Op::Text("a".into()), Op::Text("b".into()), Op::Among(2), Op::Not],
+                vec![
+                    name("x"),
+                    Step::Text("a".into()),
+                    Step::Text("b".into()),
+                    Step::Plain(Op::Among(2)),
+                    Step::Plain(Op::Not),
+                ],
             ),
             (
                 "(len(q) > -1)",
                 vec![
                     name("q"),
-                    Op::Length,
-                    Op::Integer(1),
-                    Op::Negative,
-                    Op::Compare(Comparison::Greater),
+                    Step::Plain(Op::Length),
+                    Step::Plain(Op::Integer(1)),
+                    Step::Plain(Op::Negative),
+                    Step::Plain(Op::Compare(Comparison::Greater)),
                 ],
             ),
-            ("'a' in (s)", vec![Op::Text("a".into()), name("s"), Op::In]),
-            ("s.startswith('x')", vec![name("s"), Op::Text("x".into()), Op::StartsWith]),
+            ("'a' in (s)", vec![Step::Text("a".into()), name("s"), Step::Plain(Op::In)]),
+            (
+                "s.startswith('x')",
+                vec![name("s"), Step::Text("x".into()), Step::Plain(Op::StartsWith)],
+            ),
             (
                 "x > 0.5",
-                vec![name("x"), Op::Float(0.5_f64.to_bits()), Op::Compare(Comparison::Greater)],
+                vec![
+                    name("x"),
+                    Step::Plain(Op::Float(0.5_f64.to_bits())),
+                    Step::Plain(Op::Compare(Comparison::Greater)),
+                ],
             ),
-            ("a and b and c", vec![name("a"), Op::And(3), name("b"), Op::And(1), name("c")]),
+            (
+                "a and b and c",
+                vec![name("a"), Step::Plain(Op::And(3)), name("b"), Step::Plain(Op::And(1)), name("c")],
+            ),
         ];
         for (source, ops) in cases {
             assert_eq!(parsed(source), Some(ops), "{source}");
         }
-        assert!(matches!(parsed("__rdb_0.x").unwrap()[0], Op::Object { address: 7, .. }));
+        assert!(matches!(parsed("__rdb_0.x").unwrap()[0], Step::Object { address: 7, .. }));
     }
 
     #[test]
@@ -506,6 +563,14 @@ mod tests {
     #[test]
     fn a_chain_with_a_container_ends_there() {
         let ops = parsed("1 < x in y").unwrap();
-        assert_eq!(ops.last(), Some(&Op::In));
+        assert_eq!(ops.last(), Some(&Step::Plain(Op::In)));
+    }
+
+    #[test]
+    fn names_are_kept_apart() {
+        let predicate = predicate("a.b == 'c'", &|_| None).unwrap();
+        assert_eq!(predicate.texts, ["a", "b", "c"]);
+        let ops = [Op::Name(0), Op::Attribute(1), Op::Text(2), Op::Compare(Comparison::Equal)];
+        assert_eq!(predicate.ops, ops);
     }
 }

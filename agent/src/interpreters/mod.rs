@@ -20,7 +20,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 use cpython::{Dispatch, Followed, Located, Places, Reason, Stops, Ticks, Trap, Unsupported, ticks};
-use rdb_protocol::predicate::Op;
 use rdb_protocol::replay::{Boundaries, Breakpoint, Follow, Hits, Interpreter, Object, Raises, Watched};
 use rdb_protocol::rows::Rows;
 use rdb_protocol::stretch::Stretch;
@@ -171,11 +170,9 @@ impl Host {
         let mut own = list.to_vec();
         // An interpreter counts its own stop points.
         for breakpoint in &mut own {
-            for op in breakpoint.test.iter_mut().flat_map(|t| &mut t.0) {
-                if let Op::Object { from, until, .. } = op {
-                    from.0 = from.0.saturating_sub(self.before);
-                    *until = until.map(|t| Time(t.0.saturating_sub(self.before)));
-                }
+            for (_, from, until) in breakpoint.test.iter_mut().flat_map(|t| &mut t.objects) {
+                from.0 = from.0.saturating_sub(self.before);
+                *until = until.map(|t| Time(t.0.saturating_sub(self.before)));
             }
             if let BreakpointPlace::Times { times } = &mut breakpoint.place {
                 *times = times.iter().filter_map(|t| t.0.checked_sub(self.before).map(Time)).collect();

@@ -222,7 +222,11 @@ impl FakeProcess {
             let mut hits = world.hits(s.time, &s.marks);
             if run.hits == Hits::Stop {
                 // As far as it can be told here.
-                let fails = |b: &Breakpoint| b.test.as_ref().is_some_and(|t| t.0 == [Op::Name("even".into())] && s.time % 2 != 0);
+                let fails = |b: &Breakpoint| {
+                    b.test
+                        .as_ref()
+                        .is_some_and(|t| t.ops == [Op::Name(0)] && t.texts == ["even"] && s.time % 2 != 0)
+                };
                 hits.retain(|&id| !s.marks.iter().any(|b| b.id == id && fails(b)));
             }
             if world.begins(s.time, s.follow) {
@@ -238,7 +242,7 @@ impl FakeProcess {
             let quiet = |id: &u32| {
                 s.marks
                     .iter()
-                    .any(|b| b.id == *id && b.quiet && b.test.as_ref().is_none_or(|t| t.0 == [Op::Name("even".into())]))
+                    .any(|b| b.id == *id && b.quiet && b.test.as_ref().is_none_or(|t| t.ops == [Op::Name(0)] && t.texts == ["even"]))
             };
             let goal = run.until_time.is_some_and(|t| t.0 <= s.time);
             if run.hits == Hits::Stop && !goal && hits.iter().all(quiet) {

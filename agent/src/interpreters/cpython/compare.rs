@@ -44,7 +44,8 @@ impl Stops {
         if before != after {
             for address in before.into_iter().chain(after) {
                 let stores = self.stores(address);
-                self.codes.entry(address).and_modify(|code| code.stores = stores);
+                let Some(code) = self.codes.get_mut(&address) else { continue };
+                code.stores = stores;
                 self.mark_units(address);
             }
             self.mark_late();

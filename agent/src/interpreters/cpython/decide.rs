@@ -27,9 +27,9 @@ struct Test {
     predicate: Predicate,
     /// For each step where it found its name last: the entry of a dictionary.
     hints: Vec<u32>,
-    /// The code it was decided in last, and which of its variables the names are, by step.
+    /// The code it was decided in last, and those of its variables that may be named.
     code: u64,
-    variables: Vec<Option<Local>>,
+    variables: Vec<Local>,
 }
 
 /// What is decided where breakpoints are hit.
@@ -63,10 +63,11 @@ enum What<'a> {
 }
 
 impl Decisions {
+    #[inline(never)]
     pub(super) fn of(stops: &Stops, breakpoints: &[Breakpoint]) -> Decisions {
         let test = |b: &Breakpoint| {
             let predicate = b.test.clone()?;
-            let hints = alloc::vec![0; predicate.0.len()];
+            let hints = alloc::vec![0; predicate.ops.len()];
             Some(Test {
                 id: b.id,
                 predicate,
@@ -76,7 +77,11 @@ impl Decisions {
             })
         };
         Decisions {
-            known: Known::of(stops),
+            known: if breakpoints.iter().any(|b| b.test.is_some()) {
+                Known::of(stops)
+            } else {
+                Known::default()
+            },
             tests: breakpoints.iter().filter_map(test).collect(),
             quiet: breakpoints.iter().filter(|b| b.quiet).map(|b| b.id).collect(),
             hits: Vec::new(),
@@ -136,11 +141,7 @@ impl Stops {
     fn decide(&self, known: &Known, test: &mut Test, stop: &Stop, time: u64) -> Result<bool, Odd> {
         let layout = self.layout();
         if test.code != stop.code {
-            let names = |op: &Op| if let Op::Name(name) = op { Some(name.clone()) } else { None };
-            let wanted: Vec<Option<String>> = test.predicate.0.iter().map(names).collect();
-            let all = locals(layout, stop.code, |n| wanted.iter().flatten().any(|w| w == n));
-            let variable = |w: Option<String>| all.iter().find(|l| w.as_ref() == Some(&l.name)).cloned();
-            test.variables = wanted.into_iter().map(variable).collect();
+            test.variables = locals(layout, stop.code, |n| test.predicate.texts.iter().any(|t| t == n));
             test.code = stop.code;
         }
         let globals: u64 = get(stop.frame + layout.frame_globals);
@@ -159,7 +160,6 @@ impl Stops {
             frame: stop.frame,
             globals,
             stored,
-            time,
         };
         let mut stack = Stack {
             values: [Value::NONE; DEEPEST],
@@ -172,16 +172,31 @@ impl Stops {
             ..
         } = test;
         let mut at = 0;
-        while let Some(op) = predicate.0.get(at) {
+        let text = |n: u32| predicate.texts.get(n as usize).map(String::as_str).ok_or(Odd);
+        while let Some(&op) = predicate.ops.get(at) {
             let hint = &mut hints[at];
             at += 1;
             match op {
-                Op::Name(name) => stack.push(scope.name(name, variables[at - 1].as_ref(), hint)?)?,
+                Op::Name(name) => {
+                    let name = text(name)?;
+                    stack.push(scope.name(name, variables.iter().find(|l| l.name == name), hint)?)?;
+                }
+                Op::Text(text_number) => stack.push(Value {
+                    what: What::Text(text(text_number)?),
+                    object: 0,
+                })?,
+                Op::Object(number) => {
+                    let &(address, from, until) = predicate.objects.get(number as usize).ok_or(Odd)?;
+                    if time < from.0 || until.is_some_and(|u| time >= u.0) {
+                        return Err(Odd);
+                    }
+                    stack.push(scope.value(address)?)?;
+                }
                 Op::And(skip) | Op::Or(skip) => {
                     let value = stack.pop()?;
                     if scope.truth(value)? == matches!(op, Op::Or(_)) {
                         stack.push(value)?;
-                        at += *skip as usize;
+                        at += skip as usize;
                     }
                 }
                 Op::Length => {
@@ -194,7 +209,8 @@ impl Stops {
                     if value.object == 0 || !matches!(value.what, What::Other) {
                         return Err(Odd);
                     }
-                    stack.push(scope.value(attribute(layout, known, value.object, name, hint)?)?)?;
+                    let found = attribute(layout, known, value.object, text(name)?, hint)?;
+                    stack.push(scope.value(found)?)?;
                 }
                 op => scope.operate(op, &mut stack)?,
             }
@@ -256,7 +272,6 @@ struct Scope<'a> {
     frame: u64,
     globals: u64,
     stored: Option<(u64, u64)>,
-    time: u64,
 }
 
 impl Scope<'_> {
@@ -350,29 +365,23 @@ impl Scope<'_> {
         }
     }
 
-    fn operate<'a>(&self, op: &'a Op, stack: &mut Stack<'a>) -> Result<(), Odd> {
+    #[inline(never)]
+    fn operate<'a>(&self, op: Op, stack: &mut Stack<'a>) -> Result<(), Odd> {
         let known = self.known;
         let constant = |what, object| Value { what, object };
         let truth = |yes: bool| constant(What::Integer(yes.into()), if yes { known.yes } else { known.no });
         let value = match op {
             Op::Nothing => constant(What::Nothing, known.nothing),
-            Op::Truth(yes) => truth(*yes),
-            Op::Integer(n) => Value::integer(*n),
-            Op::Float(bits) => constant(What::Float(*bits), 0),
-            Op::Text(text) => constant(What::Text(text), 0),
-            Op::Object { address, from, until } => {
-                if self.time < from.0 || until.is_some_and(|u| self.time >= u.0) {
-                    return Err(Odd);
-                }
-                self.value(*address)?
-            }
+            Op::Truth(yes) => truth(yes),
+            Op::Integer(n) => Value::integer(n),
+            Op::Float(bits) => constant(What::Float(bits), 0),
             Op::Negative => match stack.pop()?.what {
                 What::Integer(n) => Value::integer(n.checked_neg().ok_or(Odd)?),
                 _ => return Err(Odd),
             },
             Op::Not => truth(!self.truth(stack.pop()?)?),
             Op::Among(count) => {
-                let first = stack.used.checked_sub(*count as usize).ok_or(Odd)?;
+                let first = stack.used.checked_sub(count as usize).ok_or(Odd)?;
                 let wanted = stack.values[first.checked_sub(1).ok_or(Odd)?];
                 let mut found = false;
                 for other in &stack.values[first..stack.used] {
@@ -385,10 +394,10 @@ impl Scope<'_> {
                 let (b, a) = (stack.pop()?, stack.pop()?);
                 match op {
                     Op::Arithmetic(arithmetic) => match (a.what, b.what) {
-                        (What::Integer(a), What::Integer(b)) => Value::integer(calculate(*arithmetic, a, b).ok_or(Odd)?),
+                        (What::Integer(a), What::Integer(b)) => Value::integer(calculate(arithmetic, a, b).ok_or(Odd)?),
                         _ => return Err(Odd),
                     },
-                    Op::Compare(comparison) => truth(self.compare(*comparison, a, b)?),
+                    Op::Compare(comparison) => truth(self.compare(comparison, a, b)?),
                     Op::Item => self.item(a, b)?,
                     Op::In => truth(self.contains(b, a)?),
                     Op::StartsWith => truth(part(a, b, |_| Some(0))?),
@@ -527,12 +536,7 @@ fn calculate(arithmetic: Arithmetic, a: i64, b: i64) -> Option<i64> {
 
 /// The order of two numbers or two texts; `None` where one is not a number.
 fn order(a: What<'_>, b: What<'_>) -> Result<Option<Ordering>, Odd> {
-    let texts = |what| match what {
-        What::Text(text) => Some(Either::Text(text.chars())),
-        What::Characters(characters) => Some(Either::Characters(characters, 0)),
-        _ => None,
-    };
-    if let (Some(a), Some(b)) = (texts(a), texts(b)) {
+    if let (Some(a), Some(b)) = (Either::of(a, 0), Either::of(b, 0)) {
         return Ok(Some(a.cmp(b)));
     }
     match (a, b) {
@@ -556,25 +560,30 @@ fn part(whole: Value<'_>, part: Value<'_>, place: impl Fn((u64, u64)) -> Option<
 }
 
 fn lies_at(whole: What<'_>, part: What<'_>, from: u64) -> bool {
-    match (whole, part) {
-        (What::Characters(whole), What::Characters(part)) => whole.has(from, part.all()),
-        (What::Characters(whole), What::Text(part)) => whole.has(from, part.chars().map(u32::from)),
-        (What::Text(whole), part) => {
-            let mut rest = whole.chars().skip(from as usize).map(u32::from);
-            match part {
-                What::Characters(part) => part.all().all(|c| rest.next() == Some(c)),
-                What::Text(part) => part.chars().all(|c| rest.next() == Some(c.into())),
-                _ => false,
-            }
-        }
-        _ => false,
-    }
+    let (Some(mut whole), Some(mut part)) = (Either::of(whole, from), Either::of(part, 0)) else {
+        return false;
+    };
+    part.all(|c| whole.next() == Some(c))
 }
 
 /// The characters of either kind of text.
 enum Either<'a> {
     Text(core::str::Chars<'a>),
     Characters(Characters, u64),
+}
+
+impl<'a> Either<'a> {
+    /// From a character on.
+    fn of(what: What<'a>, from: u64) -> Option<Either<'a>> {
+        match what {
+            What::Text(text) => {
+                let begin = text.char_indices().nth(from as usize).map_or(text.len(), |c| c.0);
+                Some(Either::Text(text.get(begin..)?.chars()))
+            }
+            What::Characters(characters) => Some(Either::Characters(characters, from)),
+            _ => None,
+        }
+    }
 }
 
 impl Iterator for Either<'_> {
@@ -619,6 +628,7 @@ mod tests {
         assert_eq!(order("a", "b"), Ok(Some(Ordering::Less)));
         assert_eq!(order("ab", "a"), Ok(Some(Ordering::Greater)));
         assert_eq!(order("ä", "ä"), Ok(Some(Ordering::Equal)));
+        assert!(lies_at(What::Text("abc"), What::Text(""), 3));
         assert!(lies_at(What::Text("abc"), What::Text("bc"), 1) && !lies_at(What::Text("abc"), What::Text("bc"), 2));
     }
 }

@@ -492,7 +492,7 @@ fn error_of(object: &NamedObject, time: u64) -> Option<&str> {
 
 /// What code raises that uses an object which is not there.
 fn absent<'a>(asked: &'a Asked, source: &str, time: u64) -> Option<&'a str> {
-    let words = || source.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let words = || source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let used = asked.objects.iter().filter(|o| words().any(|w| w == o.name));
     used.filter_map(|o| error_of(o, time)).next()
 }

@@ -52,24 +52,59 @@ pub(super) struct Known {
 impl Known {
     /// As the interpreter exports them; a name that it does not export is no object's address.
     pub(super) fn of(stops: &Stops) -> Known {
-        let at = |name| stops.symbol(name).unwrap_or(u64::MAX);
+        const NAMES: [&str; 16] = [
+            "PyLong_Type",
+            "PyBool_Type",
+            "PyFloat_Type",
+            "PyUnicode_Type",
+            "PyList_Type",
+            "PyTuple_Type",
+            "PyDict_Type",
+            "PySet_Type",
+            "PyFrozenSet_Type",
+            "PyBaseObject_Type",
+            "PyCFunction_Type",
+            "PyCell_Type",
+            "_Py_NoneStruct",
+            "_Py_TrueStruct",
+            "_Py_FalseStruct",
+            "PyObject_GenericGetAttr",
+        ];
+        let [
+            int,
+            bool,
+            float,
+            str,
+            list,
+            tuple,
+            dict,
+            set,
+            frozenset,
+            object,
+            function,
+            cell,
+            nothing,
+            yes,
+            no,
+            generic,
+        ] = NAMES.map(|name| stops.symbol(name).unwrap_or(u64::MAX));
         Known {
-            int: at("PyLong_Type"),
-            bool: at("PyBool_Type"),
-            float: at("PyFloat_Type"),
-            str: at("PyUnicode_Type"),
-            list: at("PyList_Type"),
-            tuple: at("PyTuple_Type"),
-            dict: at("PyDict_Type"),
-            set: at("PySet_Type"),
-            frozenset: at("PyFrozenSet_Type"),
-            object: at("PyBaseObject_Type"),
-            function: at("PyCFunction_Type"),
-            cell: at("PyCell_Type"),
-            nothing: at("_Py_NoneStruct"),
-            yes: at("_Py_TrueStruct"),
-            no: at("_Py_FalseStruct"),
-            generic: at("PyObject_GenericGetAttr"),
+            int,
+            bool,
+            float,
+            str,
+            list,
+            tuple,
+            dict,
+            set,
+            frozenset,
+            object,
+            function,
+            cell,
+            nothing,
+            yes,
+            no,
+            generic,
         }
     }
 
@@ -128,24 +163,8 @@ impl Characters {
         }
     }
 
-    /// Whether the text lies here, from the character `from` on.
-    pub(super) fn has(&self, from: u64, text: impl Iterator<Item = u32>) -> bool {
-        let mut at = from;
-        for c in text {
-            if at >= self.length || self.at(at) != c {
-                return false;
-            }
-            at += 1;
-        }
-        true
-    }
-
-    pub(super) fn all(self) -> impl Iterator<Item = u32> {
-        (0..self.length).map(move |i| self.at(i))
-    }
-
     fn is(&self, ascii: &str) -> bool {
-        self.length == ascii.len() as u64 && self.has(0, ascii.bytes().map(u32::from))
+        self.length == ascii.len() as u64 && ascii.bytes().zip(0..).all(|(b, i)| self.at(i) == b.into())
     }
 }
 
