@@ -29,17 +29,27 @@ impl Timeline {
     pub(crate) fn meet(&mut self, verdict: &mut Verdict) -> Vec<u32> {
         let mut printed = std::mem::take(&mut verdict.printed);
         printed.retain(|p| !self.marks.is_ignored(p.id));
-        self.say(printed);
+        let acts = |id: &&u32| self.marks.action(**id).is_some() && !self.marks.is_ignored(**id);
+        let carried_out = verdict.hit.iter().filter(acts).count();
+        self.say(printed, carried_out);
         self.marks.meet(&verdict.ids())
     }
 
-    fn say(&mut self, printed: Vec<Printed>) {
+    /// How many more are shown.
+    pub(crate) fn room(&self) -> usize {
+        MOST.saturating_sub(self.printed.len())
+    }
+
+    fn say(&mut self, printed: Vec<Printed>, carried_out: usize) {
         const FULL: &str = "further actions were carried out and are not shown; `condition` and `ignore` make them fewer";
-        let room = MOST.saturating_sub(self.printed.len());
-        if printed.len() > room && !self.notes.iter().any(|n| n == FULL) {
+        let room = self.room();
+        if carried_out > room && !self.notes.iter().any(|n| n == FULL) {
             self.notes.push(FULL.to_string());
         }
         self.printed.extend(printed.into_iter().take(room));
+        if self.room() == 0 {
+            self.marks.be_full();
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The search forward: from the cursor on, the first hit that is one.
 
-use crate::conditions::{judge, judge_changes};
+use crate::conditions::{Verdict, judge, judge_changes};
 use crate::fault::Fault;
 use crate::progress::Task;
 use crate::slice::Slicer;
@@ -69,6 +69,14 @@ impl Timeline {
                 continue;
             }
             let stopped = self.slice(&mut process, &mut slicer, goal, lookout, task)?;
+            for (time, mut verdict) in Verdict::certain(&stopped.quiet) {
+                let stopping = self.meet(&mut verdict);
+                if !stopping.is_empty() {
+                    self.land(time, task)?;
+                    self.met(&stopping, verdict);
+                    return Ok(Ahead::Breakpoint);
+                }
+            }
             let time = stopped.position.time;
             let there = process.stands_at(time) && time > at;
             if there && (!stopped.breakpoints.is_empty() || stopped.own && !stopped.begun) {

@@ -1,5 +1,7 @@
 //! The search backward: forward from earlier checkpoints, the last hit wins, interval by interval.
 
+use crate::actions::carry_out;
+use crate::breakpoints::Marks;
 use crate::conditions::{Verdict, judge, judge_changes};
 use crate::fault::Fault;
 use crate::moves::FIRST;
@@ -19,8 +21,8 @@ pub(crate) enum Behind {
     Breakpoint,
     /// A stop point of the followed activation's own.
     Own,
-    /// The activation began, and has no stop point before the cursor; the cursor has not moved.
-    Begun,
+    /// The activation began, and has no stop point before the cursor; the cursor has not moved. The first stop point behind that.
+    Begun(Time),
     /// Nothing from the beginning on; the cursor has not moved.
     Nothing,
 }
@@ -47,8 +49,8 @@ struct Seen {
     hits: Vec<(Time, Verdict)>,
     /// The followed activation's own last stop point.
     own: Option<Time>,
-    /// It began here.
-    begun: bool,
+    /// It began here: the first stop point behind that.
+    begun: Option<Time>,
 }
 
 impl Seen {
@@ -72,7 +74,7 @@ impl Timeline {
         self.require_stop_points()?;
         match self.behind(None, task)? {
             Behind::Breakpoint | Behind::Own => Ok(StopReason::Breakpoint),
-            Behind::Begun | Behind::Nothing => {
+            Behind::Begun(_) | Behind::Nothing => {
                 self.land(FIRST, task)?;
                 Ok(StopReason::HistoryBegin)
             }
@@ -91,6 +93,8 @@ impl Timeline {
             inclusive: self.here.instruction > 0,
         };
         let candidates = self.candidates(follow);
+        // Conditions are decided on the way, and the rest, too, is done where the search has got to.
+        let quiet = self.marks.is_picky().then(|| self.marks.quietly());
         let (mut near, mut first) = (self.pace.times / NEAR, true);
         let mut spare = None;
         while edge.time > FIRST || edge.inclusive {
@@ -127,8 +131,15 @@ impl Timeline {
                 self.stand(&mut process, edge.time, task)?;
             }
             let start = process.position().clone();
-            let mut seen = self.scan(&mut process, edge, cursor, follow, task)?;
+            let begin = match self.marks.acts() && !self.marks.is_full() {
+                true => Some(process.fork()?),
+                false => None,
+            };
+            let mut seen = self.scan(&mut process, edge, (cursor, quiet.as_ref()), follow, task)?;
             drop(process);
+            if let Some(begin) = begin {
+                self.act(begin, &mut seen, task)?;
+            }
             while let Some((time, mut verdict)) = seen.hits.pop().filter(|h| seen.own.is_none_or(|own| h.0 >= own)) {
                 let stopping = self.meet(&mut verdict);
                 if !stopping.is_empty() {
@@ -141,9 +152,9 @@ impl Timeline {
                 self.land_from(spare, own, task)?;
                 return Ok(Behind::Own);
             }
-            if seen.begun {
+            if let Some(first) = seen.begun {
                 // Hits that lie even further back are for the search that follows the caller.
-                return Ok(Behind::Begun);
+                return Ok(Behind::Begun(first));
             }
             if start.time <= FIRST {
                 break;
@@ -200,7 +211,7 @@ impl Timeline {
         &mut self,
         process: &mut Process,
         edge: Edge,
-        cursor: Time,
+        (cursor, quiet): (Time, Option<&Marks>),
         follow: Option<Follow>,
         task: &mut Task<'_>,
     ) -> Result<Seen, Fault> {
@@ -209,7 +220,8 @@ impl Timeline {
         // Conditions are evaluated where they are met: on the way.
         let hits = if self.marks.is_picky() { Hits::Stop } else { Hits::Last };
         let lookout = Lookout { hits, follow };
-        process.learn(&self.marks)?;
+        let marks = quiet.unwrap_or(&self.marks).clone();
+        process.learn(&marks)?;
         process.follow(follow)?;
         let mut values = Values::of(process, &self.marks, task.interrupt)?;
         if process.stands_at(start) {
@@ -218,12 +230,15 @@ impl Timeline {
         }
         let mut slicer = Slicer::new(self.pace);
         while !process.stands_at(edge.time) {
-            let stopped = self.slice(process, &mut slicer, Some(edge.time), lookout, task)?;
+            let stopped = self.slice_for(&marks, process, &mut slicer, Some(edge.time), lookout, task)?;
             let time = stopped.position.time;
+            let mut certain = &stopped.quiet[..];
             if stopped.begun {
-                (seen.begun, seen.own) = (true, None);
+                (seen.begun, seen.own) = (Some(stopped.begun_at.unwrap_or(time)), None);
                 seen.hits.clear();
+                certain = certain.get(stopped.quiet_before as usize..).unwrap_or_default();
             }
+            seen.hits.extend(Verdict::certain(certain));
             seen.own = stopped.last_own.or(seen.own);
             if let Some(hit) = &stopped.last_hit {
                 let verdict = Verdict {
@@ -247,6 +262,35 @@ impl Timeline {
             task.advance(cursor.0.saturating_sub(edge.time.0) + (time.0 - start.0), cursor.0)?;
         }
         Ok(seen)
+    }
+
+    /// Carries out the actions of the hits that the search will come to, from the last one on: `process` stands before them all.
+    fn act(&mut self, mut process: Process, seen: &mut Seen, task: &mut Task<'_>) -> Result<(), Fault> {
+        let (mut left, mut marks, mut wanted) = (self.room(), self.marks.clone(), Vec::new());
+        let own = seen.own;
+        let behind = |hit: &&mut (Time, Verdict)| own.is_none_or(|own| hit.0 >= own);
+        for (time, verdict) in seen.hits.iter_mut().rev().take_while(behind) {
+            let mut ids = verdict.hit.clone();
+            ids.retain(|&id| marks.action(id).is_some() && !marks.is_ignored(id) && !verdict.printed.iter().any(|p| p.id == id));
+            if !ids.is_empty() && left > 0 {
+                left -= 1;
+                wanted.push((*time, ids, &mut verdict.printed));
+            }
+            let mut met = verdict.hit.clone();
+            met.extend(verdict.failed.iter().map(|f| f.0));
+            if left == 0 || !marks.meet(&met).is_empty() {
+                break;
+            }
+        }
+        for (time, ids, printed) in wanted.into_iter().rev() {
+            self.run_to(&mut process, time, task)?;
+            for id in ids {
+                if let Some(action) = self.marks.action(id) {
+                    printed.push(carry_out(id, action, &mut process, task.interrupt)?);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What lies at the very stop point a process stands at.

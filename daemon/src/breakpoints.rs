@@ -5,6 +5,7 @@ use crate::saved::Saved;
 use crate::watching::Watching;
 use rdb_protocol::BreakpointPlace;
 use rdb_protocol::client::{BreakpointInfo, Change};
+use rdb_protocol::predicate::Predicate;
 use rdb_protocol::replay::Breakpoint;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +28,10 @@ pub(crate) struct Marks {
     last_id: u32,
     list: Vec<Mark>,
     until: Option<BreakpointPlace>,
+    /// No hit ends a run.
+    quiet: bool,
+    /// What actions come to is shown no more.
+    full: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -36,12 +41,21 @@ struct Mark {
     place: Arc<BreakpointPlace>,
     /// The condition in the words of the replayed program.
     condition: Option<Prepared>,
+    /// The same as far as it can be decided by reading.
+    test: Option<Predicate>,
     /// For a watchpoint: its expression.
     watching: Option<Watching>,
     /// The action in the words of the replayed program.
     action: Option<Prepared>,
     /// The user knows that the condition fails.
     told: bool,
+}
+
+impl Mark {
+    /// Whether reading can tell that a hit is one.
+    fn is_certain(&self) -> bool {
+        self.watching.is_none() && (self.condition.is_none() || self.test.is_some())
+    }
 }
 
 impl Marks {
@@ -67,17 +81,47 @@ impl Marks {
         self.list.iter().any(picky)
     }
 
+    /// Whether any has an action.
+    pub(crate) fn acts(&self) -> bool {
+        self.list.iter().any(|m| m.info.enabled && m.action.is_some())
+    }
+
     /// As a replay process wants them.
     pub(crate) fn orders(&self) -> Vec<Breakpoint> {
         let until = self.until.iter().map(|place| Breakpoint {
             id: UNTIL,
             place: place.clone(),
+            test: None,
+            quiet: self.quiet,
         });
         let enabled = self.list.iter().filter(|m| m.info.enabled).map(|m| Breakpoint {
             id: m.info.id,
             place: BreakpointPlace::clone(&m.place),
+            test: m.test.clone().filter(|_| m.watching.is_none()),
+            quiet: m.is_certain() && (self.quiet || m.info.ignore > 0 || m.action.is_some() && self.full),
         });
         until.chain(enabled).collect()
+    }
+
+    /// The same set for a search in which no hit ends a run.
+    pub(crate) fn quietly(&self) -> Marks {
+        Marks {
+            version: fresh(),
+            quiet: true,
+            ..self.clone()
+        }
+    }
+
+    /// From now on nothing of what actions come to is shown.
+    pub(crate) fn be_full(&mut self) {
+        if !self.full {
+            (self.full, self.version) = (true, fresh());
+        }
+    }
+
+    /// Whether nothing of what actions come to is shown any more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
     }
 
     /// As a client wants them.
@@ -127,6 +171,7 @@ impl Marks {
         self.list.push(Mark {
             info: info.clone(),
             place: Arc::new(place),
+            test: condition.as_ref().and_then(Prepared::predicate),
             condition,
             watching: None,
             action,
@@ -138,7 +183,7 @@ impl Marks {
 
     /// Adds a watchpoint. Replay processes know it as the times at which its objects come and go.
     pub(crate) fn add_watch(&mut self, asked: BreakpointInfo, watching: Watching, condition: Option<Prepared>) -> BreakpointInfo {
-        let times = watching.prepared.turns();
+        let times = watching.turns();
         let info = self.add(asked, BreakpointPlace::Times { times }, condition, None);
         if let Some(mark) = self.list.iter_mut().find(|m| m.info.id == info.id) {
             mark.watching = Some(watching);
@@ -173,6 +218,8 @@ impl Marks {
             last_id: self.last_id,
             list: Vec::new(),
             until: None,
+            quiet: false,
+            full: false,
         };
         std::mem::replace(self, empty)
     }
@@ -209,6 +256,7 @@ impl Marks {
                 Change::Condition(condition) => {
                     mark.info.condition.clone_from(condition);
                     mark.condition.clone_from(&prepared);
+                    mark.test = prepared.as_ref().and_then(Prepared::predicate);
                     mark.told = false;
                 }
                 Change::Ignore(count) => mark.info.ignore = *count,
@@ -248,6 +296,8 @@ impl Marks {
             let used = was.info.ignore.saturating_sub(now.info.ignore).min(mark.info.ignore);
             if used > 0 {
                 mark.info.ignore -= used;
+                // Processes know whether there is something to ignore.
+                self.version = fresh();
                 self.edition += 1;
             }
         }
@@ -299,6 +349,9 @@ impl Marks {
             if mark.info.ignore > 0 {
                 mark.info.ignore -= 1;
                 self.edition += 1;
+                if mark.info.ignore == 0 {
+                    self.version = fresh();
+                }
             } else if mark.info.action.is_none() {
                 stopping.push(mark.info.id);
             }

@@ -7,8 +7,8 @@ use crate::inspect::DEADLINE;
 use crate::interrupt::Interrupt;
 use crate::life::Prepared;
 use crate::replay::Process;
-use rdb_protocol::FrameNumber;
 use rdb_protocol::client::{FailureCode, Printed, ValueChange};
+use rdb_protocol::{FrameNumber, Time};
 
 /// What came of looking at the breakpoints of one stop point.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,24 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
+    /// Hits that are certain, at one stop point after the other.
+    pub(crate) fn certain(hits: &[(Time, u32)]) -> Vec<(Time, Verdict)> {
+        let mut all: Vec<(Time, Verdict)> = Vec::new();
+        for &(time, id) in hits {
+            match all.last_mut().filter(|last| last.0 == time) {
+                Some((_, verdict)) => verdict.hit.push(id),
+                None => all.push((
+                    time,
+                    Verdict {
+                        hit: vec![id],
+                        ..Verdict::default()
+                    },
+                )),
+            }
+        }
+        all
+    }
+
     /// With what was found by another look at the same stop point.
     pub(crate) fn and(mut self, other: Verdict) -> Verdict {
         self.hit.extend(other.hit);
@@ -76,7 +94,9 @@ fn judge_all(process: &mut Process, ids: &[u32], marks: &Marks, interrupt: &Inte
     }
     for &id in &verdict.hit {
         if let Some(action) = marks.action(id) {
-            verdict.printed.push(carry_out(id, action, process, interrupt)?);
+            if !marks.is_full() {
+                verdict.printed.push(carry_out(id, action, process, interrupt)?);
+            }
         }
     }
     Ok(verdict)

@@ -3,13 +3,15 @@
 use crate::fault::Fault;
 use crate::moves::FIRST;
 use crate::progress::Task;
+use crate::reading::Step;
 use crate::references::{Presence, Reference, name, rewrite};
 use crate::replay::{Bound, Process};
 use crate::slice::Slicer;
 use crate::timeline::{Landing, Timeline, check_progress};
 use rdb_protocol::Time;
 use rdb_protocol::client::FailureCode;
-use rdb_protocol::replay::{Boundaries, Hits, Object, Run, RunEnd};
+use rdb_protocol::predicate::Predicate;
+use rdb_protocol::replay::{Boundaries, Hits, NamedObject, Object, Run, RunEnd};
 use std::time::Instant;
 
 /// Code that uses numbered objects, in the words of replay processes.
@@ -33,6 +35,30 @@ impl Prepared {
 }
 
 impl Prepared {
+    /// The code as a condition that can be decided by reading, where it is one.
+    pub(crate) fn predicate(&self) -> Option<Predicate> {
+        let object = |word: &str| {
+            let used = self.uses.iter().find(|r| name(r.id) == word)?;
+            Some(Step::Object {
+                address: used.object.address,
+                from: used.alive.0,
+                until: used.dead,
+            })
+        };
+        crate::reading::predicate(&self.source, &object)
+    }
+
+    /// The objects used, with what the code raises where they are not there.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = NamedObject> {
+        let error = |r: &Reference, presence| r.absence(presence).unwrap_or_default();
+        self.uses.iter().map(move |r| NamedObject {
+            name: name(r.id),
+            address: r.object.address,
+            from: (r.alive.0, error(r, Presence::Unborn)),
+            until: r.dead.map(|dead| (dead, error(r, Presence::Dead(dead)))),
+        })
+    }
+
     /// The times at which the objects used come or go, ascending.
     pub(crate) fn turns(&self) -> Vec<Time> {
         let mut all: Vec<Time> = self.uses.iter().flat_map(|r| [Some(r.alive.0), r.dead]).flatten().collect();

@@ -11,7 +11,7 @@ use rdb_protocol::replay::{
 };
 use rdb_protocol::rows::Rows;
 use rdb_protocol::stretch::Stretch;
-use rdb_protocol::{EventIndex, Frame, FrameNumber, Limits, Position, SourceFile, Thread, Time, Variable};
+use rdb_protocol::{Activation, EventIndex, Frame, FrameNumber, Limits, Position, SourceFile, Thread, Time, Variable};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -296,12 +296,18 @@ impl Process {
     pub(crate) fn observe(
         mut self,
         source: String,
-        module: String,
+        (module, activation): (String, Option<Activation>),
         bound: Vec<Bound>,
         deadline: Duration,
         interrupt: &Interrupt,
     ) -> Result<Observed, Fault> {
-        match self.ask(&Order::Observe { source, module, bound }, Some(deadline), Some(interrupt))? {
+        let order = Order::Observe {
+            source,
+            module,
+            activation,
+            bound,
+        };
+        match self.ask(&order, Some(deadline), Some(interrupt))? {
             Answer::Observed(observed) => Ok(observed),
             other => Err(unexpected("Observe", &other)),
         }

@@ -88,7 +88,7 @@ impl Timeline {
                     let before = t.before();
                     match t.behind(stack.first().map(|&a| follow(a, Passing::End)), task)? {
                         Behind::Breakpoint | Behind::Own => Ok(StopReason::Breakpoint),
-                        Behind::Begun | Behind::Nothing => {
+                        Behind::Begun(_) | Behind::Nothing => {
                             t.give_back(before);
                             t.last_or_beginning(stack.get(1..).unwrap_or_default(), task)
                         }
@@ -124,7 +124,7 @@ impl Timeline {
                 if !switched {
                     match t.behind(None, task)? {
                         Behind::Breakpoint | Behind::Own => {}
-                        Behind::Begun | Behind::Nothing => return t.beginning(task),
+                        Behind::Begun(_) | Behind::Nothing => return t.beginning(task),
                     }
                 }
                 // The switch lies between this stop point and the one before.
@@ -195,7 +195,7 @@ impl Timeline {
             match self.behind(Some(follow(activation, Passing::Any)), task)? {
                 Behind::Breakpoint => return Ok(Some(StopReason::Breakpoint)),
                 Behind::Own => return Ok(Some(StopReason::Step)),
-                Behind::Begun | Behind::Nothing => self.give_back(before),
+                Behind::Begun(_) | Behind::Nothing => self.give_back(before),
             }
         }
         Ok(None)

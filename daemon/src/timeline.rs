@@ -288,6 +288,20 @@ impl Timeline {
         lookout: Lookout,
         task: &mut Task<'_>,
     ) -> Result<Stopped, Fault> {
+        let marks = self.marks.clone();
+        self.slice_for(&marks, process, slicer, goal, lookout, task)
+    }
+
+    /// The same for other breakpoints.
+    pub(crate) fn slice_for(
+        &mut self,
+        marks: &Marks,
+        process: &mut Process,
+        slicer: &mut Slicer,
+        goal: Option<Time>,
+        lookout: Lookout,
+        task: &mut Task<'_>,
+    ) -> Result<Stopped, Fault> {
         let before = process.position().clone();
         let short = goal.filter(|&g| before.time > Time::BEGIN && self.between(before.time, g) < self.pace.short);
         let (until_time, until_event) = match short {
@@ -300,7 +314,7 @@ impl Timeline {
         process.follow(lookout.follow)?;
         match lookout.hits {
             Hits::Ignore => process.watch(Vec::new())?,
-            _ => process.learn(&self.marks)?,
+            _ => process.learn(marks)?,
         }
         let began = Instant::now();
         let stopped = process.run(

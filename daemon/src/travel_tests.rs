@@ -225,6 +225,7 @@ fn wander(seed: u64, numbers: Numbers, moves: usize, watch: bool, trouble: impl 
         trip.breakpoint(BreakpointPlace::Value {
             expression: "x".into(),
             module: String::new(),
+            call: None,
         });
     }
     for _ in 0..moves {
@@ -239,7 +240,12 @@ fn wander(seed: u64, numbers: Numbers, moves: usize, watch: bool, trouble: impl 
                 },
             };
             let id = trip.breakpoint(place.clone());
-            model.marks.push(Breakpoint { id, place });
+            model.marks.push(Breakpoint {
+                id,
+                place,
+                test: None,
+                quiet: false,
+            });
         } else if dice.below(6) == 0 && !model.marks.is_empty() {
             let gone = model
                 .marks

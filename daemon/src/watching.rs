@@ -19,7 +19,7 @@ use crate::slice::Slicer;
 use crate::timeline::{Lookout, Timeline};
 use rdb_protocol::client::{BreakpointInfo, FailureCode, Past, StopReason, ValueChange, Watch};
 use rdb_protocol::replay::{Hits, Observed, RunEnd, Watched};
-use rdb_protocol::{BreakpointPlace, Limits, Scope, Time};
+use rdb_protocol::{Activation, BreakpointPlace, Time, WatchedCall};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub(crate) struct Watching {
     pub prepared: Prepared,
     /// The module whose names it sees.
     pub module: String,
+    /// The call whose variables it sees, too.
+    pub call: Option<WatchedCall>,
     /// Values seen already: they stay what they are.
     known: Arc<Mutex<BTreeMap<Time, Observed>>>,
 }
@@ -42,6 +44,15 @@ pub(crate) struct Watching {
 const KEPT: usize = 512;
 
 impl Watching {
+    /// The times at which it has to be evaluated anew, ascending: where its objects come and go, and its call begins and is over.
+    pub(crate) fn turns(&self) -> Vec<Time> {
+        let mut all = self.prepared.turns();
+        all.extend(self.call.iter().flat_map(|c| [Some(c.from), c.until]).flatten());
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     fn known(&self) -> MutexGuard<'_, BTreeMap<Time, Observed>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -49,14 +60,15 @@ impl Watching {
 
 /// The values that the watchpoints have where a process stands.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Values(Vec<(u32, Observed)>);
+pub(crate) struct Values(Vec<(u32, Observed, Option<Activation>)>);
 
 impl Values {
     /// Those of all enabled watchpoints; the process compares from now on.
     pub(crate) fn of(process: &mut Process, marks: &Marks, interrupt: &Interrupt) -> Result<Values, Fault> {
         let mut values = Values::default();
         for (id, watching) in marks.watching() {
-            values.0.push((id, observe(process, watching, interrupt)?));
+            let call = watching.call.as_ref().map(|c| c.activation);
+            values.0.push((id, observe(process, watching, interrupt)?, call));
         }
         values.arm(process)?;
         Ok(values)
@@ -73,7 +85,7 @@ impl Values {
         let mut changes = Vec::new();
         let mut any = false;
         for (id, watching) in marks.watching().filter(|w| ids.contains(&w.0)) {
-            let Some((_, value)) = self.0.iter_mut().find(|v| v.0 == id) else {
+            let Some((_, value, _)) = self.0.iter_mut().find(|v| v.0 == id) else {
                 continue;
             };
             any = true;
@@ -94,8 +106,9 @@ impl Values {
     }
 
     fn arm(&self, process: &mut Process) -> Result<(), Fault> {
-        let watched = |(id, value): &(u32, Observed)| Watched {
+        let watched = |(id, value, call): &(u32, Observed, Option<Activation>)| Watched {
             id: *id,
+            call: call.filter(|_| !value.words.is_empty()),
             words: value.words.clone(),
         };
         process.watch(self.0.iter().map(watched).collect())
@@ -116,12 +129,26 @@ fn observe(process: &mut Process, watching: &Watching, interrupt: &Interrupt) ->
         Err(text) => return Ok(failed(text)),
     };
     let time = process.position().time;
+    if let Some(call) = &watching.call {
+        if time < call.from {
+            return Ok(failed(format!(
+                "not there yet: that call of {} begins at time {}",
+                call.function, call.from
+            )));
+        }
+        if let Some(until) = call.until.filter(|&u| time >= u) {
+            return Ok(failed(format!(
+                "out of scope: that call of {} was over at time {until}",
+                call.function
+            )));
+        }
+    }
     if let Some(observed) = watching.known().get(&time) {
         return Ok(observed.clone());
     }
     let source = watching.prepared.source.clone();
-    let module = watching.module.clone();
-    match process.fork()?.observe(source, module, bound, DEADLINE, interrupt) {
+    let scope = (watching.module.clone(), watching.call.as_ref().map(|c| c.activation));
+    match process.fork()?.observe(source, scope, bound, DEADLINE, interrupt) {
         Ok(observed) => {
             let mut known = watching.known();
             if known.len() >= KEPT {
@@ -131,6 +158,8 @@ fn observe(process: &mut Process, watching: &Watching, interrupt: &Interrupt) ->
             Ok(observed)
         }
         Err(fault @ (Fault::Interrupted | Fault::System { .. } | Fault::Garbled(_) | Fault::Diverged(_))) => Err(fault),
+        // Variables that cannot be watched.
+        Err(Fault::Refused(reason)) if watching.call.is_some() => Err(Fault::told(FailureCode::Invalid, reason)),
         // The probe died of it, or was killed: that is the expression's fault.
         Err(fault) => Ok(failed(fault.to_string())),
     }
@@ -146,10 +175,10 @@ impl Timeline {
 
     /// The same for one whose names are bound already.
     pub(crate) fn watch_again(&mut self, asked: BreakpointInfo, task: &mut Task<'_>) -> Result<(BreakpointInfo, Watching), Fault> {
-        let BreakpointPlace::Value { expression, module } = &asked.place else {
+        let BreakpointPlace::Value { expression, module, call } = &asked.place else {
             return Err(Fault::Garbled("no watchpoint".to_string()));
         };
-        let (note, watching) = self.ready(expression, expression, module, task)?;
+        let (note, watching) = self.ready((expression, expression), module, call.clone(), task)?;
         Ok((BreakpointInfo { note: Some(note), ..asked }, watching))
     }
 
@@ -158,7 +187,7 @@ impl Timeline {
         let (asked, watching) = self.watching(watch, task)?;
         let found = self.with_watch_alone(asked, watching, |t| t.behind(None, task))?;
         match found {
-            Behind::Nothing | Behind::Begun => Err(Fault::told(
+            Behind::Nothing | Behind::Begun(_) => Err(Fault::told(
                 FailureCode::Invalid,
                 format!("'{}' has had its present value from the beginning", watch.expression),
             )),
@@ -184,7 +213,7 @@ impl Timeline {
         let mut past: Vec<Past> = values
             .0
             .iter()
-            .map(|(_, v)| Past {
+            .map(|(_, v, _)| Past {
                 since: FIRST,
                 text: v.text.clone(),
                 made: None,
@@ -241,21 +270,28 @@ impl Timeline {
 
     fn watching(&mut self, watch: &Watch, task: &mut Task<'_>) -> Result<(BreakpointInfo, Watching), Fault> {
         self.require_stop_points()?;
-        let (expression, mut notes) = self.bind(watch, task)?;
+        let (expression, call, mut notes) = self.bind(watch, task)?;
         let module = self.module(watch, task)?;
-        let (note, watching) = self.ready(&watch.expression, &expression, &module, task)?;
+        let (note, watching) = self.ready((&watch.expression, &expression), &module, call.clone(), task)?;
         notes.push(note);
-        let mut asked = BreakpointInfo::new(BreakpointPlace::Value { expression, module });
+        let mut asked = BreakpointInfo::new(BreakpointPlace::Value { expression, module, call });
         asked.note = Some(notes.join("; "));
         Ok((asked, watching))
     }
 
     /// An expression, `asked` for people, made ready; and what there is to say of its value.
-    fn ready(&mut self, asked: &str, expression: &str, module: &str, task: &mut Task<'_>) -> Result<(String, Watching), Fault> {
+    fn ready(
+        &mut self,
+        (asked, expression): (&str, &str),
+        module: &str,
+        call: Option<WatchedCall>,
+        task: &mut Task<'_>,
+    ) -> Result<(String, Watching), Fault> {
         self.require_stop_points()?;
         let watching = Watching {
             prepared: self.prepare(expression, task)?,
             module: module.to_string(),
+            call,
             known: Arc::default(),
         };
         let process = self.at_cursor(task)?;
@@ -268,6 +304,21 @@ impl Timeline {
         Ok((note, watching))
     }
 
+    /// The names of the variables of a frame's code, whether they have values or not.
+    fn local_names(&mut self, watch: &Watch, code: u64, task: &mut Task<'_>) -> Result<Vec<String>, Fault> {
+        const NAME: &str = "__rdb_code";
+        let source = format!("' '.join({NAME}.co_varnames + {NAME}.co_cellvars + {NAME}.co_freevars)");
+        let process = self.at_cursor(task)?;
+        let bound = vec![(NAME.to_string(), code)];
+        let value = process.fork()?.evaluate(source, watch.frame, bound, DEADLINE, task.interrupt)?;
+        let names = value.text.trim_matches(['\'', '"']).split(' ');
+        Ok(if value.ok {
+            names.map(str::to_string).collect()
+        } else {
+            Vec::new()
+        })
+    }
+
     /// The module whose names the frame's code sees; empty where its globals are no module's.
     fn module(&mut self, watch: &Watch, task: &mut Task<'_>) -> Result<String, Fault> {
         const ASK: &str = "(lambda g: (lambda m: m if getattr(__import__('sys').modules.get(m), '__dict__', None) is g else '')\
@@ -277,25 +328,33 @@ impl Timeline {
         Ok(if value.ok { name } else { String::new() })
     }
 
-    /// The expression with its local variables bound to what they are now, if that is wanted, and what there is to say of that.
-    fn bind(&mut self, watch: &Watch, task: &mut Task<'_>) -> Result<(String, Vec<String>), Fault> {
+    /// The expression with its local variables bound to what they are now, if that is wanted; if not, and it has any, the call they
+    /// belong to; and what there is to say of that.
+    fn bind(&mut self, watch: &Watch, task: &mut Task<'_>) -> Result<(String, Option<WatchedCall>, Vec<String>), Fault> {
         let mut notes = Vec::new();
         let frames = self.backtrace(watch.frame.thread, watch.frame.number + 1, task)?;
         let module_level = frames.last().is_none_or(|f| f.function == "<module>");
         if module_level && !watch.bind {
-            return Ok((watch.expression.clone(), notes));
+            return Ok((watch.expression.clone(), None, notes));
         }
-        let names: Vec<String> = self
-            .variables(watch.frame, Scope::Local, Limits::default(), task)?
-            .into_iter()
-            .map(|v| v.name)
-            .collect();
+        let names = self.local_names(watch, frames.last().map_or(0, |f| f.activation.code), task)?;
         let used = substitute(&watch.expression, &|name| names.iter().any(|n| n == name).then(|| name.to_string())).1;
-        if let Some(name) = used.first().filter(|_| !watch.bind) {
-            return Err(Fault::told(
-                FailureCode::Invalid,
-                format!("'{name}' is a local variable, and lives as long as its frame: 'watch -l' means the object it is now"),
-            ));
+        if !watch.bind {
+            let call = match frames.into_iter().last() {
+                Some(frame) if !used.is_empty() => {
+                    let call = self.call(watch, frame, task)?;
+                    let until = call
+                        .until
+                        .map_or("not over when the recording ends".to_string(), |u| format!("over at time {u}"));
+                    notes.push(format!(
+                        "in the call of {} that begins at time {} and is {until}",
+                        call.function, call.from
+                    ));
+                    Some(call)
+                }
+                _ => None,
+            };
+            return Ok((watch.expression.clone(), call, notes));
         }
         let mut bound = Vec::new();
         for name in used {
@@ -309,6 +368,6 @@ impl Timeline {
             bound.push((name, stands_for));
         }
         let (text, _) = substitute(&watch.expression, &|name| bound.iter().find(|b| b.0 == name).map(|b| b.1.clone()));
-        Ok((text, notes))
+        Ok((text, None, notes))
     }
 }

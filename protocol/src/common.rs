@@ -91,6 +91,19 @@ pub struct Activation {
     pub code: u64,
 }
 
+/// A call in which something is watched.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct WatchedCall {
+    /// Which.
+    pub activation: Activation,
+    /// Qualified name of the function.
+    pub function: String,
+    /// Its first stop point.
+    pub from: Time,
+    /// The first stop point at which it is over; `None` where the recording ends before.
+    pub until: Option<Time>,
+}
+
 /// One frame of a backtrace, innermost first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
@@ -196,6 +209,9 @@ pub enum BreakpointPlace {
         expression: String,
         /// The module whose names it sees; empty: builtin names alone.
         module: String,
+        /// The call whose variables it sees, too.
+        #[serde(default)]
+        call: Option<WatchedCall>,
     },
     /// Each stop point at which an exception of this class, or of one that derives from it, begins to be raised.
     Raise {

@@ -4,6 +4,7 @@
 //! * [`replay`]: `rdbd` to one replay process: [`replay::Order`], [`replay::Answer`].
 //! * [`rows`]: what a query gives, over both.
 //! * [`stretch`]: what a part of a run came through.
+//! * [`predicate`]: conditions that can be decided by reading.
 //! * [`paths`]: how file names are meant.
 //! * [`frame`]: how either is put on a stream socket.
 //!
@@ -17,6 +18,7 @@ pub mod client;
 pub mod common;
 pub mod frame;
 pub mod paths;
+pub mod predicate;
 mod query;
 pub mod replay;
 pub mod rows;

@@ -9,6 +9,7 @@
 use crate::common::{
     Activation, BreakpointPlace, EventIndex, Frame, FrameNumber, Limits, Position, Scope, SourceFile, Thread, Time, Variable,
 };
+use crate::predicate::Predicate;
 use crate::rows::Rows;
 use crate::stretch::Stretch;
 use alloc::string::String;
@@ -69,6 +70,8 @@ pub enum Order {
         source: String,
         /// The module whose names it sees; empty: none but the builtin ones.
         module: String,
+        /// An activation that is there: its variables are seen, too, and the global ones of its code instead of a module's.
+        activation: Option<Activation>,
         /// Names for objects that are there: the name, and the address.
         bound: Vec<(String, u64)>,
     },
@@ -129,10 +132,25 @@ pub struct Inline {
     pub condition: Option<String>,
     /// What is evaluated.
     pub expressions: Vec<String>,
+    /// Objects that have names in these.
+    pub objects: Vec<NamedObject>,
     /// Not these, but what begins and ends: arguments, results and exceptions ([`BreakpointPlace::Calls`]).
     pub calls: bool,
     /// How much of values.
     pub limits: Limits,
+}
+
+/// An object under a name, and what code that uses it raises where it is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedObject {
+    /// The name.
+    pub name: String,
+    /// Where it is.
+    pub address: u64,
+    /// The first time it is there, and the error before.
+    pub from: (Time, String),
+    /// The first time it is not there any more, and the error from then on.
+    pub until: Option<(Time, String)>,
 }
 
 /// A breakpoint as a replay process knows it.
@@ -142,6 +160,10 @@ pub struct Breakpoint {
     pub id: u32,
     /// Where.
     pub place: BreakpointPlace,
+    /// In a run with [`Hits::Stop`] or [`Hits::Evaluate`], only where this holds or cannot be told.
+    pub test: Option<Predicate>,
+    /// Its hits do not end a run with [`Hits::Stop`] where it is certain that they are hits: [`Stopped::quiet`].
+    pub quiet: bool,
 }
 
 /// Some bytes of the program's memory.
@@ -161,6 +183,8 @@ pub struct Word {
 pub struct Watched {
     /// The user's number.
     pub id: u32,
+    /// The call whose variables are among it.
+    pub call: Option<Activation>,
     /// What its value depends on.
     pub words: Vec<Word>,
 }
@@ -314,6 +338,10 @@ pub struct Stopped {
     pub position: Position,
     /// Breakpoints hit at this very stop point, ascending.
     pub breakpoints: Vec<u32>,
+    /// Hits of quiet breakpoints on the way, where no other was hit: when, and the breakpoint's number.
+    pub quiet: Vec<(Time, u32)>,
+    /// So many of these were before the followed activation began, if it has.
+    pub quiet_before: u32,
     /// Whether this very stop point is the followed activation's own.
     pub own: bool,
     /// With [`Hits::Last`]: the last hit strictly before the position; after the followed activation has begun, if it has.
@@ -322,6 +350,8 @@ pub struct Stopped {
     pub last_own: Option<Time>,
     /// An activation of that name has begun during this run.
     pub begun: bool,
+    /// The first stop point behind the last such beginning.
+    pub begun_at: Option<Time>,
     /// Time at which the main module was done, once known.
     pub main_done: Option<Time>,
     /// With [`Order::WatchLife`]: what was seen of the object.

@@ -5,6 +5,7 @@
 mod awkward;
 mod chaos;
 mod clients;
+mod conditions;
 mod daemon;
 mod damage;
 mod disassembly;
@@ -15,6 +16,7 @@ mod instructions;
 mod interrupts;
 mod kept;
 mod killed;
+mod locals;
 mod model;
 mod native;
 mod natives;

@@ -372,3 +372,90 @@ fn parquet_has_the_rows_of_json() {
     }
     assert!(rows.iter().any(|r| r["errors"].is_object()) && rows.iter().any(|r| r["errors"].is_null()));
 }
+
+#[test]
+fn numbered_objects_are_what_they_are_while_they_are_there() {
+    let source = std::fs::read_to_string(program("query.py")).unwrap();
+    let at = format!("query.py:{}", line_with(&source, "# hit"));
+    for python in travelling() {
+        let mut sandbox = Sandbox::new();
+        let recorded = sandbox.record("t", &[python.path.to_str().unwrap(), program("query.py").to_str().unwrap()]);
+        let trace = &recorded.trace;
+        sandbox.verify(trace);
+        let condition = "amount > 50 and self.owner == 'bob'";
+        // An account, and a dictionary that comes and goes with a call.
+        let script = [&format!("break {at} if {condition}"), "c", "p self", "p more"];
+        let answers = sandbox.batch(trace, &script.map(String::from));
+        let found = answers[1]["time"].as_u64().unwrap();
+        assert!(answers[2]["text"].as_str().unwrap().starts_with("$0 = "), "{}", answers[2]);
+        let all = rows(&sandbox, trace, &["--at", &at, "--print", "self.owner", "id(self)", "self.total"]);
+        let bob = all.iter().find(|r| r["time"] == found).unwrap()["values"]["id(self)"].clone();
+        for exact in [false, true] {
+            let mut options = vec!["--at", &at, "--print", "$0.total", "$0 is self", "len([$0.total, 1])"];
+            options.extend(exact.then_some("--exact"));
+            let out = query(&sandbox, trace, &[&options[..], &["--format", "jsonl"]].concat());
+            assert!(out.status.success(), "{}", text(&out.stderr));
+            let with = parsed(&text(&out.stdout));
+            assert_eq!(with.len(), all.len());
+            let (mut total, mut before) = (String::new(), 0);
+            for (row, plain) in with.iter().zip(&all) {
+                if plain["values"]["id(self)"] == bob {
+                    total = plain["values"]["self.total"].as_str().unwrap().to_string();
+                }
+                let values = &row["values"];
+                match row["errors"]["$0.total"].as_str() {
+                    Some(error) => {
+                        assert!(error.contains("'$0' refers to an object created later in time"), "{row}");
+                        before += 1;
+                    }
+                    // Its life began before its first hit.
+                    None if total.is_empty() => assert_eq!(values["$0.total"], "0", "{row}"),
+                    None => {
+                        assert_eq!(values["$0.total"].as_str(), Some(total.as_str()), "{row}");
+                        let same = if plain["values"]["id(self)"] == bob { "True" } else { "False" };
+                        assert_eq!(values["$0 is self"].as_str(), Some(same), "{row}");
+                        assert_eq!(values["len([$0.total, 1])"].as_str(), Some("2"), "{row}");
+                    }
+                }
+            }
+            assert_eq!(before, 0, "all accounts are there before the first hit");
+        }
+        // Before its birth and after its end.
+        let shown = answers[3]["text"].as_str().unwrap();
+        assert!(shown.starts_with("$1 = {'when': "), "{shown}");
+        for exact in [false, true] {
+            let mut options = vec!["--at", &at, "--print", "list($1)", "amount"];
+            options.extend(exact.then_some("--exact"));
+            for row in rows(&sandbox, trace, &options) {
+                let time = row["time"].as_u64().unwrap();
+                let error = row["errors"]["list($1)"].as_str().unwrap_or_default();
+                if time == found {
+                    assert_eq!(row["values"]["list($1)"], "['when']", "{row}");
+                } else if time < found {
+                    assert!(error.ends_with("'$1' refers to an object created later in time"), "{row}");
+                } else {
+                    assert!(error.contains("'$1' refers to an object that does not exist any more"), "{row}");
+                }
+                assert!(row["values"]["amount"].is_string(), "{row}");
+            }
+        }
+        // A condition fails where it is not there.
+        let out = query(
+            &sandbox,
+            trace,
+            &["--at", &at, "--if", "len($1) == 1", "--print", "amount", "--format", "jsonl"],
+        );
+        assert_eq!(parsed(&text(&out.stdout)).len(), 1);
+        assert!(
+            text(&out.stderr).contains("the condition fails at 599 hits"),
+            "{}",
+            text(&out.stderr)
+        );
+        // In a condition: as many as without the name.
+        let condition = "self is $0 and amount > 50";
+        let some = rows(&sandbox, trace, &["--at", &at, "--if", condition, "--print", "amount"]);
+        let amounts = expected(&text(&recorded.out.stdout));
+        let held = amounts.iter().filter(|e| e[0] == "'bob'" && e[1].parse::<u32>().unwrap() > 50);
+        assert_eq!(some.len(), held.count());
+    }
+}

@@ -49,6 +49,8 @@ pub struct Host {
     noting: Option<(Vec<u64>, Option<Entry>)>,
     /// Those noted in interpreters that are gone.
     raised: Raises,
+    /// Hits of quiet breakpoints in interpreters that are gone.
+    quiet: Vec<(Time, u32)>,
     /// Instructions passed in interpreters that are gone.
     instructions_before: u64,
 }
@@ -70,6 +72,7 @@ impl Host {
             life_cut: None,
             noting: None,
             raised: Raises::default(),
+            quiet: Vec::new(),
             instructions_before: 0,
         }
     }
@@ -135,6 +138,7 @@ impl Host {
             ..seen
         });
         self.keep_raises();
+        self.quiet = self.take_quiet().0;
         self.instructions_before = self.instructions();
         self.before = self.time();
         self.main_done = None;
@@ -166,6 +170,10 @@ impl Host {
         let mut own = list.to_vec();
         // An interpreter counts its own stop points.
         for breakpoint in &mut own {
+            for (_, from, until) in breakpoint.test.iter_mut().flat_map(|t| &mut t.objects) {
+                from.0 = from.0.saturating_sub(self.before);
+                *until = until.map(|t| Time(t.0.saturating_sub(self.before)));
+            }
             if let BreakpointPlace::Times { times } = &mut breakpoint.place {
                 *times = times.iter().filter_map(|t| t.0.checked_sub(self.before).map(Time)).collect();
             }
@@ -195,6 +203,7 @@ impl Host {
         let followed = self.stops_ref().map_or(Followed::default(), Stops::followed);
         Followed {
             last: followed.last.map(|t| self.before + t),
+            begun_at: followed.begun_at.map(|t| self.before + t),
             ..followed
         }
     }
@@ -267,10 +276,11 @@ impl Host {
     }
 
     /// Prepares for a run to a time.
-    pub fn arm(&mut self, until: Option<u64>, stops_at_own: bool) {
+    pub fn arm(&mut self, until: Option<u64>, hits: Hits) {
         let before = self.before;
         if let Some(s) = self.stops() {
-            s.forget_followed(stops_at_own);
+            s.forget_followed(hits == Hits::Stop);
+            s.sift(hits == Hits::Stop || hits == Hits::Evaluate);
             s.set_goal(until.and_then(|t| t.checked_sub(before)));
         }
     }
@@ -303,6 +313,20 @@ impl Host {
     #[must_use]
     pub fn thread_frames(&self, fs: u64, limit: u32) -> Vec<Frame> {
         self.stops_ref().map_or_else(Vec::new, |s| s.thread_frames(fs, limit as usize))
+    }
+
+    /// The hits of quiet breakpoints since the last call, in times of all interpreters; so many of them are from before the followed
+    /// activation has begun, if it has.
+    pub fn take_quiet(&mut self) -> (Vec<(Time, u32)>, u32) {
+        let mut all = core::mem::take(&mut self.quiet);
+        let offset = self.before;
+        let (mut before, gone) = (0, all.len());
+        if let Some(s) = self.stops() {
+            let (hits, first) = s.take_quiet();
+            before = gone + first;
+            all.extend(hits.into_iter().map(|(time, id)| (Time(offset + time), id)));
+        }
+        (all, before as u32)
     }
 
     /// The sources.
@@ -376,8 +400,8 @@ pub fn after_protect(agent: &mut Agent, addr: u64) {
                 host.note_raises(tracked, calls);
             }
             let run = agent.replay.as_ref().and_then(|r| r.running.run.as_ref());
-            let (until, stops) = (run.and_then(|r| r.until_time), run.is_some_and(|r| r.hits == Hits::Stop));
-            agent.host.arm(until.map(|t| t.0), stops);
+            let (until, hits) = (run.and_then(|r| r.until_time), run.map_or(Hits::Ignore, |r| r.hits));
+            agent.host.arm(until.map(|t| t.0), hits);
         }
         Err(u) => host.unsupported = Some(format!("{path}: {}", u.reason)),
     }

@@ -4,7 +4,7 @@ use super::pause;
 use crate::state::{Agent, Mode};
 use alloc::string::String;
 use alloc::vec::Vec;
-use rdb_protocol::replay::{Inline, RunEnd};
+use rdb_protocol::replay::{Hits, Inline, RunEnd};
 use rdb_protocol::rows::Rows;
 
 /// So many bytes of rows are taken before more are made.
@@ -53,7 +53,7 @@ pub fn at_stop(agent: &mut Agent, goal: bool, breakpoints: &[u32]) {
         Some((goal, breakpoints)) => {
             // Waiting has replaced the goal.
             let until = agent.replay().running.run.as_ref().and_then(|r| r.until_time);
-            agent.host.arm(until.map(|t| t.0), false);
+            agent.host.arm(until.map(|t| t.0), Hits::Evaluate);
             evaluate(agent, goal, &breakpoints);
         }
         None if breakpoints.is_empty() && goal => pause(agent, RunEnd::Goal, &[]),

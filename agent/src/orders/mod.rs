@@ -220,16 +220,20 @@ pub fn position(agent: &mut Agent) -> Position {
 
 fn stopped(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) -> Stopped {
     let followed = agent.host.followed();
+    let (quiet, quiet_before) = agent.host.take_quiet();
     let running = &mut agent.replay().running;
     let last_hit = running.last_hit.take().filter(|_| running.begun_before == followed.begun);
     Stopped {
         end,
         position: position(agent),
         breakpoints: Vec::from(breakpoints),
+        quiet,
+        quiet_before,
         own: agent.host.own_here(),
         last_hit,
         last_own: followed.last.map(Time),
         begun: followed.begun > 0,
+        begun_at: followed.begun_at.map(Time),
         main_done: agent.host.main_done().map(Time),
         boundaries: agent.host.boundaries(),
         instructions: agent.host.instructions(),
@@ -302,7 +306,12 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                     Err(reason) => Answer::Failed { reason },
                 }
             }
-            Order::Observe { source, module, bound } => match probe::ask(agent, probe::Question::Observe(source, module, bound)) {
+            Order::Observe {
+                source,
+                module,
+                activation,
+                bound,
+            } => match probe::ask(agent, probe::Question::Observe(source, module, activation, bound)) {
                 Some(answer) => answer,
                 None => return,
             },
@@ -400,7 +409,7 @@ fn start(agent: &mut Agent, run: Run) -> Option<Answer> {
         return Some(Answer::Stopped(stopped(agent, end, &at)));
     }
     r.goal_event = run.until_event.map_or(u64::MAX, |e| e.0);
-    agent.host.arm(run.until_time.map(|t| t.0), run.hits == Hits::Stop);
+    agent.host.arm(run.until_time.map(|t| t.0), run.hits);
     let evaluates = run.hits == Hits::Evaluate;
     agent.replay().running = Running {
         run: Some(run),
@@ -443,7 +452,7 @@ fn instructions(agent: &mut Agent, count: u64) -> Result<(), String> {
 }
 
 fn step(agent: &mut Agent, count: u64) -> Result<(), String> {
-    agent.host.arm(Some(agent.host.place().0 + 1), false);
+    agent.host.arm(Some(agent.host.place().0 + 1), Hits::Ignore);
     agent.host.step_instructions(count)
 }
 

@@ -15,15 +15,15 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rdb_protocol::replay::{Answer, Evaluated, Observed};
 use rdb_protocol::rows::Rows;
-use rdb_protocol::{FrameNumber, Limits, Scope};
+use rdb_protocol::{Activation, FrameNumber, Limits, Scope};
 
 /// What a probe was asked.
 #[derive(Clone, Debug)]
 pub enum Question {
     /// To evaluate source in a frame, with names for objects.
     Evaluate(String, FrameNumber, Vec<(String, u64)>),
-    /// To evaluate an expression and tell what it depends on: source, module, names for objects.
-    Observe(String, String, Vec<(String, u64)>),
+    /// To evaluate an expression and tell what it depends on: source, module, activation, names for objects.
+    Observe(String, String, Option<Activation>, Vec<(String, u64)>),
     /// Whether the object watched is there.
     IsThere,
     /// For the value returned, or the exception that unwinds.
@@ -73,7 +73,7 @@ pub fn ask(agent: &mut Agent, question: Question) -> Option<Answer> {
     agent.mode = Mode::Probe;
     Some(match question {
         Question::Evaluate(source, _, bound) => evaluated(agent, &source, place, &bound),
-        Question::Observe(source, module, bound) => observed(agent, &source, &module, &bound),
+        Question::Observe(source, module, activation, bound) => observed(agent, &source, &module, activation, bound),
         Question::IsThere => Answer::There(agent.host.stops().is_some_and(|s| s.is_there())),
         Question::Result => match agent.host.stops().map(evaluate::result) {
             Some(Ok(text)) => Answer::Evaluated(Evaluated {
@@ -188,13 +188,13 @@ fn evaluated(agent: &mut Agent, source: &str, frame: Place, bound: &[(String, u6
     })
 }
 
-fn observed(agent: &mut Agent, source: &str, module: &str, bound: &[(String, u64)]) -> Answer {
+fn observed(agent: &mut Agent, source: &str, module: &str, activation: Option<Activation>, bound: Vec<(String, u64)>) -> Answer {
     let Some(stops) = agent.host.stops() else {
         return Answer::Failed {
             reason: "there is no stop point here".to_string(),
         };
     };
-    match observe::observe(stops, source, module, bound) {
+    match observe::observe(stops, source, module, activation, bound) {
         Err(reason) => Answer::Failed { reason },
         Ok(seen) => Answer::Observed(Observed {
             ok: seen.value.is_ok(),

@@ -172,7 +172,12 @@ pub fn place(place: &BreakpointPlace, sources: &Sources) -> String {
         BreakpointPlace::Return { name } => format!("at each return from {name}"),
         BreakpointPlace::Calls { name } => format!("at each call of {name}"),
         BreakpointPlace::Output { pattern } => format!("at output that matches {pattern}"),
-        BreakpointPlace::Value { expression, .. } => format!("at each change of {expression}"),
+        BreakpointPlace::Value { expression, call, .. } => {
+            let call = call
+                .as_ref()
+                .map(|c| format!(" in the call of {} from time {} on", c.function, c.from));
+            format!("at each change of {expression}{}", call.unwrap_or_default())
+        }
         BreakpointPlace::Raise { class: Some(class) } => format!("where {class} is raised"),
         BreakpointPlace::Raise { class: None } => "where an exception is raised".into(),
         BreakpointPlace::Native { name } => format!("where {name} is called"),

@@ -5,6 +5,7 @@ use super::{FakeHost, activation};
 use crate::link::{Link, LinkError};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use rdb_protocol::frame;
+use rdb_protocol::predicate::Op;
 use rdb_protocol::replay::{
     Answer, Breakpoint, Divergence, Entry, Evaluated, Follow, Hit, Hits, Interpreter, Order, Raises, Run, RunEnd, Stopped,
 };
@@ -26,6 +27,9 @@ pub(super) struct State {
     pub(super) follow: Option<Follow>,
     pub(super) last_own: Option<Time>,
     pub(super) begun: bool,
+    pub(super) begun_at: Option<Time>,
+    pub(super) quiet: Vec<(Time, u32)>,
+    pub(super) quiet_before: usize,
     /// From here on what is passed is noted.
     pub(super) noted: Option<u64>,
     pub(super) instruction: u64,
@@ -172,6 +176,8 @@ impl FakeProcess {
         }
         let mut last_hit = None;
         (s.last_own, s.begun) = (None, false);
+        s.begun_at = None;
+        (s.quiet, s.quiet_before) = (Vec::new(), 0);
         loop {
             if world.main_done == Some(s.time) && !s.main_said {
                 (s.main_said, s.standing) = (true, false);
@@ -214,14 +220,34 @@ impl FakeProcess {
             }
             s.time += 1;
             s.standing = true;
-            let hits = world.hits(s.time, &s.marks);
+            let mut hits = world.hits(s.time, &s.marks);
+            if run.hits == Hits::Stop {
+                // As far as it can be told here.
+                let fails = |b: &Breakpoint| {
+                    b.test
+                        .as_ref()
+                        .is_some_and(|t| t.ops == [Op::Name(0)] && t.texts == ["even"] && s.time % 2 != 0)
+                };
+                hits.retain(|&id| !s.marks.iter().any(|b| b.id == id && fails(b)));
+            }
             if world.begins(s.time, s.follow) {
                 (s.last_own, s.begun) = (None, true);
+                s.begun_at = Some(Time(s.time));
+                s.quiet_before = s.quiet.len();
                 last_hit = None;
             }
             let own = world.is_own(s.time, s.follow);
             if run.hits == Hits::Stop && own && !s.begun {
                 return Some(Answer::Stopped(self.stopped(RunEnd::Own, None)));
+            }
+            let quiet = |id: &u32| {
+                s.marks
+                    .iter()
+                    .any(|b| b.id == *id && b.quiet && b.test.as_ref().is_none_or(|t| t.ops == [Op::Name(0)] && t.texts == ["even"]))
+            };
+            let goal = run.until_time.is_some_and(|t| t.0 <= s.time);
+            if run.hits == Hits::Stop && !goal && hits.iter().all(quiet) {
+                s.quiet.extend(hits.drain(..).map(|id| (Time(s.time), id)));
             }
             if run.hits == Hits::Stop && !hits.is_empty() {
                 return Some(Answer::Stopped(self.stopped(RunEnd::Breakpoint, None)));
@@ -271,10 +297,13 @@ impl FakeProcess {
             end,
             position,
             breakpoints,
+            quiet: s.quiet.clone(),
+            quiet_before: u32::try_from(s.quiet_before).unwrap(),
             own: s.standing && world.is_own(s.time, s.follow),
             last_hit,
             last_own: s.last_own,
             begun: s.begun,
+            begun_at: s.begun_at,
             main_done: s.main_said.then_some(world.main_done.map(Time)).flatten(),
             boundaries: None,
             instructions: s.instruction,

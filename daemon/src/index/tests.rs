@@ -35,7 +35,12 @@ fn stack(thread: u32, kept: u32, entered: &[u64]) -> Stack {
 }
 
 fn at(place: BreakpointPlace) -> Vec<Breakpoint> {
-    vec![Breakpoint { id: 1, place }]
+    vec![Breakpoint {
+        id: 1,
+        place,
+        test: None,
+        quiet: false,
+    }]
 }
 
 fn line(file: &str, line: u32) -> Vec<Breakpoint> {

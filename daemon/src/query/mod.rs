@@ -19,7 +19,8 @@ use crate::tree::Tree;
 use calls::Calls;
 use rdb_protocol::Time;
 use rdb_protocol::client::{Query as Asked, QueryOf, SomeRows};
-use rdb_protocol::replay::{Breakpoint, Inline};
+use rdb_protocol::predicate::Predicate;
+use rdb_protocol::replay::{Breakpoint, Inline, NamedObject};
 use rdb_protocol::rows::Rows;
 use shared::{Shared, Taken};
 use std::sync::{Arc, Mutex};
@@ -28,6 +29,15 @@ pub(crate) use under_way::UnderWay;
 
 /// The one breakpoint of a query.
 const BREAKPOINT: u32 = 1;
+
+/// What the code of a query uses.
+#[derive(Debug, Default)]
+pub(crate) struct Used {
+    /// Numbered objects.
+    pub(crate) objects: Vec<NamedObject>,
+    /// The condition, as far as it can be decided by reading.
+    pub(crate) test: Option<Predicate>,
+}
 
 /// What replay processes are told.
 #[derive(Clone, Debug)]
@@ -58,8 +68,9 @@ pub(crate) struct Query {
 
 impl Query {
     /// Sets out.
-    pub(crate) fn start(tree: &Arc<Mutex<Tree>>, known: &Arc<Known>, asked: Asked) -> Result<Query, Fault> {
+    pub(crate) fn start(tree: &Arc<Mutex<Tree>>, known: &Arc<Known>, asked: Asked, used: Used) -> Result<Query, Fault> {
         let limits = asked.limits;
+        let Used { objects, test } = used;
         let (place, inline, calls) = match asked.of {
             QueryOf::At {
                 place,
@@ -69,6 +80,7 @@ impl Query {
                 let inline = Inline {
                     condition,
                     expressions,
+                    objects,
                     calls: false,
                     limits,
                 };
@@ -78,6 +90,7 @@ impl Query {
                 let inline = Inline {
                     condition: None,
                     expressions: Vec::new(),
+                    objects: Vec::new(),
                     calls: true,
                     limits,
                 };
@@ -86,7 +99,12 @@ impl Query {
             QueryOf::Raises { .. } => return Err(Fault::Garbled("exceptions are not looked for this way".to_string())),
         };
         let plan = Arc::new(Plan {
-            breakpoints: vec![Breakpoint { id: BREAKPOINT, place }],
+            breakpoints: vec![Breakpoint {
+                id: BREAKPOINT,
+                place,
+                test,
+                quiet: false,
+            }],
             inline,
             from: asked.from.unwrap_or(crate::moves::FIRST).max(crate::moves::FIRST),
             to: asked.to,

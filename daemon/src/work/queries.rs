@@ -5,12 +5,14 @@ use crate::breakpoints::Marks;
 use crate::fault::Fault;
 use crate::moves::FIRST;
 use crate::progress::Task;
-use crate::query::{Query, UnderWay};
+use crate::query::{Query, UnderWay, Used};
 use rdb_protocol::BreakpointPlace;
 use rdb_protocol::client::{FailureCode, Query as Asked, QueryOf};
 
 /// No value is shown with more characters: a few of that size fit into an answer.
 const LONGEST: u32 = 1 << 20;
+/// Numbered objects in the code of a query.
+const MOST_OBJECTS: usize = 16;
 
 impl Work<'_> {
     /// Begins a query.
@@ -34,6 +36,7 @@ impl Work<'_> {
             let text = format!("a query from time {from} to time {to} has nothing in between");
             return Err(Fault::told(FailureCode::Invalid, text));
         }
+        let mut used = Used::default();
         match &mut asked.of {
             QueryOf::At {
                 place,
@@ -42,11 +45,21 @@ impl Work<'_> {
             } => {
                 *place = self.resolved(place.clone(), task)?.known;
                 let all = condition
-                    .iter()
+                    .iter_mut()
                     .map(|c| ("condition", c))
-                    .chain(expressions.iter().map(|e| ("expression", e)));
+                    .chain(expressions.iter_mut().map(|e| ("expression", e)));
                 for (what, code) in all {
-                    retrying(self.timeline, task, |t, task| t.check_query(what, code, task))?;
+                    let prepared = retrying(self.timeline, task, |t, task| t.check_query(what, code, task))?;
+                    if what == "condition" && !asked.exact {
+                        used.test = prepared.predicate();
+                    }
+                    let new = prepared.objects().filter(|o| !used.objects.contains(o)).collect::<Vec<_>>();
+                    used.objects.extend(new);
+                    code.clone_from(&prepared.source);
+                }
+                if used.objects.len() > MOST_OBJECTS {
+                    let text = format!("a query uses {MOST_OBJECTS} numbered objects at most, not {}", used.objects.len());
+                    return Err(Fault::told(FailureCode::Invalid, text));
                 }
             }
             QueryOf::Calls { name } => drop(self.resolved(BreakpointPlace::Calls { name: name.clone() }, task)?),
@@ -56,6 +69,6 @@ impl Work<'_> {
                 return Ok(UnderWay::Raised(raised));
             }
         }
-        Query::start(&self.timeline.tree, &self.recording.known, asked).map(UnderWay::Hits)
+        Query::start(&self.timeline.tree, &self.recording.known, asked, used).map(UnderWay::Hits)
     }
 }

@@ -143,7 +143,12 @@ fn breakpoints() -> Vec<Breakpoint> {
     };
     (1..)
         .zip(text.split(',').filter(|s| !s.is_empty()))
-        .map(|(id, s)| Breakpoint { id, place: place(s) })
+        .map(|(id, s)| Breakpoint {
+            id,
+            place: place(s),
+            test: None,
+            quiet: false,
+        })
         .collect()
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Code {
     pub(super) followed: Option<Passing>,
     /// Its own stop points are noted, for the exceptions it raises.
     pub(super) tracked: bool,
+    /// Its variables are watched: the opcode that stores them.
+    pub(super) stores: Option<u8>,
     /// Units not dispatched yet in this stretch of the run ([`super::stretch`]); empty where that is not wanted.
     pub(super) fresh: Vec<bool>,
 }
@@ -88,6 +90,7 @@ impl Code {
             marks: Vec::new(),
             followed: None,
             tracked: false,
+            stores: None,
             fresh: Vec::new(),
         }
     }

@@ -9,7 +9,7 @@
 #![allow(unsafe_code)]
 
 use super::emit::{Emitter, LESS_OR_EQUAL, NOT_EQUAL};
-use super::stops::Stops;
+use super::stops::{Stop, Stops};
 use super::stubs::{CODE_SIZE, DATA, Stubs};
 use crate::arch::entry;
 use crate::layout::STUBS;
@@ -38,9 +38,25 @@ pub fn is_comparison(address: u64) -> Option<u64> {
 impl Stops {
     /// Replaces what is watched. Words that differ already are passed over, and those that no program writes.
     pub fn watch(&mut self, list: &[Watched]) {
+        let before: Vec<u64> = self.storing.iter().map(|s| s.1).collect();
+        self.storing = list.iter().filter_map(|w| w.call).map(|a| (a.frame, a.code)).collect();
+        let after: Vec<u64> = self.storing.iter().map(|s| s.1).collect();
+        if before != after {
+            for address in before.into_iter().chain(after) {
+                let stores = self.stores(address);
+                let Some(code) = self.codes.get_mut(&address) else { continue };
+                code.stores = stores;
+                self.mark_units(address);
+            }
+            self.mark_late();
+        }
         let segments = self.located.segments();
         let constant = |w: &Word| segments.iter().any(|s| !s.writable && (s.start..s.end & !7).contains(&w.address));
-        let same = |w: &Word| try_get::<u64>(w.address).is_some_and(|there| (there ^ w.value) & w.mask == 0);
+        // The first half of a fused pair has still to be executed: its store counts.
+        let stored = self.stop.and_then(|stop| self.about_to_store(&stop));
+        let same = |w: &Word| {
+            stored.is_some_and(|s| s.0 == w.address) || try_get::<u64>(w.address).is_some_and(|there| (there ^ w.value) & w.mask == 0)
+        };
         let compared = |w: &Watched| {
             let words = w.words.iter().filter(|w| same(w) && !constant(w));
             (w.id, words.map(|w| [w.address, w.value, w.mask]).collect())
@@ -52,8 +68,34 @@ impl Stops {
     }
 
     /// The watchpoints with a word that differs.
-    pub(super) fn changed(&self) -> impl Iterator<Item = u32> {
-        self.watched.iter().filter(|(_, words)| differs(words)).map(|w| w.0)
+    pub(super) fn changed(&self, stop: &Stop) -> impl Iterator<Item = u32> {
+        let stored = self.about_to_store(stop);
+        self.watched.iter().filter(move |(_, words)| changes(words, stored)).map(|w| w.0)
+    }
+
+    /// The opcode that stores a variable, where those of the code at `address` are watched.
+    pub(super) fn stores(&self, address: u64) -> Option<u8> {
+        let watched = self.storing.iter().any(|s| s.1 == address);
+        watched.then_some(self.layout().opcodes.store_fast)
+    }
+
+    /// Where the first half of a fused pair is about to store a variable that is watched, and what, if that can be told.
+    fn about_to_store(&self, stop: &Stop) -> Option<(u64, Option<u64>)> {
+        if !stop.second_half || !self.storing.iter().any(|s| s.0 == stop.frame) {
+            return None;
+        }
+        let (slot, value) = self.stored(stop).ok()??;
+        Some((stop.frame + self.layout().frame_locals + 8 * slot, value))
+    }
+}
+
+fn changes(words: &[[u64; 3]], stored: Option<(u64, Option<u64>)>) -> bool {
+    match stored {
+        Some((at, value)) if words.iter().any(|w| w[0] == at) => words.iter().any(|&[address, expected, mask]| {
+            let there = if address == at { value } else { try_get(address) };
+            there.is_none_or(|there| (there ^ expected) & mask != 0)
+        }),
+        _ => differs(words),
     }
 }
 

@@ -25,13 +25,16 @@ pub struct Followed {
     pub last: Option<u64>,
     /// So many activations have begun in this frame.
     pub begun: u32,
+    /// The first stop point behind the last of these beginnings.
+    pub begun_at: Option<u64>,
 }
 
 impl Following {
-    fn begin(&mut self) {
+    fn begin(&mut self, next: u64) {
         self.seen = Followed {
             last: None,
             begun: self.seen.begun + 1,
+            begun_at: Some(next),
         };
     }
 }
@@ -81,12 +84,13 @@ impl Stops {
 
     /// An instruction of the code object at `address` is about to be executed in `frame`.
     pub(super) fn note_entry(&mut self, frame: u64, address: u64, instruction: u64) {
+        let next = self.time() + 1;
         if let (Some(following), Some(code)) = (&mut self.following, self.codes.get(&address))
             && following.follow.activation.frame == frame
             && code.followed.is_some()
             && code.unit(instruction) == Some(code.entry)
         {
-            following.begin();
+            following.begin(next);
         }
     }
 
@@ -98,7 +102,7 @@ impl Stops {
         let in_frame = following.follow.activation.frame == stop.frame && code.followed.is_some();
         if in_frame && stop.kind == StopKind::Unwind && stop.unit < code.entry {
             // An exception was thrown into a generator that had not begun.
-            following.begin();
+            following.begin(time);
         }
         let own = self.is_own(stop);
         if own && keep {

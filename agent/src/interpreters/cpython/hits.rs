@@ -13,7 +13,7 @@ impl Stops {
             ids.extend(breakpoints::switches(&self.breakpoints, left, self.stood));
         }
         ids.extend(breakpoints::at_time(&self.breakpoints, self.time()));
-        ids.extend(self.changed());
+        ids.extend(self.changed(stop));
         ids.sort_unstable();
         ids.dedup();
         ids

@@ -27,7 +27,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rdb_protocol::StopKind;
-use rdb_protocol::replay::Inline as Asked;
+use rdb_protocol::replay::{Inline as Asked, NamedObject};
 use rdb_protocol::rows::{Head, RowKind, Rows};
 
 const EVAL_INPUT: u64 = 258;
@@ -264,8 +264,8 @@ impl Stops {
             rows.close(head);
         } else {
             let before = self.quieten_inline(inline)?;
-            let compiled = self.compiled(inline, stop.frame, stop.code);
-            let cells = compiled.and_then(|(index, arguments)| self.cells(inline, index, &arguments, rows));
+            let compiled = self.compiled(inline, (stop.frame, stop.code), time);
+            let cells = compiled.and_then(|(index, arguments)| self.cells(inline, index, (&arguments, time), rows));
             self.loud_again(inline, before);
             if let Some(cells) = cells? {
                 head.cells = cells;
@@ -278,10 +278,14 @@ impl Stops {
     }
 
     /// The cells of a hit; `None` where the condition does not hold, or fails.
-    fn cells(&mut self, inline: &Inline, index: usize, arguments: &[u64], rows: &mut Rows) -> Result<Option<u32>, String> {
+    fn cells(&mut self, inline: &Inline, index: usize, (arguments, time): (&[u64], u64), rows: &mut Rows) -> Result<Option<u32>, String> {
         let functions = inline.compiled.get(index).map_or(&[][..], |c| &c.functions[..]);
         let mut functions = functions.iter();
-        if inline.asked.condition.is_some() {
+        if let Some(condition) = &inline.asked.condition {
+            if let Some(error) = absent(&inline.asked, condition, time) {
+                rows.fail(1, Some(error.to_string()));
+                return Ok(None);
+            }
             let Some((function, why)) = functions.next() else { return Ok(None) };
             match self.evaluated(inline, *function, why, arguments) {
                 Err(error) => {
@@ -302,7 +306,12 @@ impl Stops {
             }
         }
         let mut count = 0;
-        for (function, why) in functions {
+        for ((function, why), source) in functions.zip(&inline.asked.expressions) {
+            if let Some(error) = absent(&inline.asked, source, time) {
+                rows.cell(false, error);
+                count += 1;
+                continue;
+            }
             match self.evaluated(inline, *function, why, arguments) {
                 Ok(value) => {
                     let shown = self.shown(inline, value);
@@ -379,12 +388,13 @@ impl Stops {
     }
 
     /// The expressions for a frame, as an index, and the arguments they take.
-    fn compiled(&mut self, inline: &mut Inline, frame: u64, code: u64) -> Result<(usize, Vec<u64>), String> {
+    fn compiled(&mut self, inline: &mut Inline, (frame, code): (u64, u64), time: u64) -> Result<(usize, Vec<u64>), String> {
         let layout = self.layout();
+        let room = MOST_NAMES.saturating_sub(inline.asked.objects.len());
         if !inline.locals.iter().any(|l| l.0 == code) {
             let wants_all = inline.words.iter().any(|w| ALL_NAMES.contains(&w.as_str()));
             let mut all = locals(layout, code, |name| wants_all || inline.words.iter().any(|w| w == name));
-            all.truncate(MOST_NAMES);
+            all.truncate(room);
             inline.locals.push((code, all));
         }
         let all = inline.locals.iter().find(|l| l.0 == code).map_or(&[][..], |l| &l.1[..]);
@@ -404,7 +414,7 @@ impl Stops {
                 .words
                 .iter()
                 .filter(|w| !all.iter().any(|l| l.name == **w))
-                .take(MOST_NAMES - all.len())
+                .take(room.saturating_sub(all.len()))
             {
                 let Ok(name) = CString::new(word.as_str()) else { continue };
                 let value = inline.call(inline.functions.dict_item, &[own, name.as_ptr() as u64]);
@@ -415,6 +425,18 @@ impl Stops {
                 }
             }
         }
+        let there: Vec<String> = inline
+            .asked
+            .objects
+            .iter()
+            .zip(room..)
+            .filter(|(object, _)| error_of(object, time).is_none())
+            .map(|(object, bit)| {
+                bound |= 1_u64 << (bit & 63);
+                arguments.push(object.address);
+                object.name.clone()
+            })
+            .collect();
         let known = |c: &Compiled| c.code == code && c.globals == globals && c.bound == bound;
         // A dictionary may have other names next time, with the same bits.
         if let Some(index) = inline.compiled.iter().position(known).filter(|_| names.is_empty()) {
@@ -425,7 +447,7 @@ impl Stops {
             .enumerate()
             .filter(|(i, _)| bound >> i & 1 != 0)
             .map(|(_, l)| l.name.clone());
-        let parameters: Vec<String> = all.chain(names).collect();
+        let parameters: Vec<String> = all.chain(names).chain(there).collect();
         let sources: Vec<String> = inline.asked.condition.iter().chain(&inline.asked.expressions).cloned().collect();
         let functions = sources
             .iter()
@@ -460,6 +482,19 @@ impl Stops {
         inline.give_up(globals);
         Ok((function, String::new()))
     }
+}
+
+/// What code that uses this object raises, if it is not there.
+fn error_of(object: &NamedObject, time: u64) -> Option<&str> {
+    let gone = object.until.as_ref().filter(|u| time >= u.0.0).map(|u| u.1.as_str());
+    gone.or_else(|| (time < object.from.0.0).then_some(object.from.1.as_str()))
+}
+
+/// What code raises that uses an object which is not there.
+fn absent<'a>(asked: &'a Asked, source: &str, time: u64) -> Option<&'a str> {
+    let words = || source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let used = asked.objects.iter().filter(|o| words().any(|w| w == o.name));
+    used.filter_map(|o| error_of(o, time)).next()
 }
 
 fn kind(kind: StopKind) -> RowKind {

@@ -17,7 +17,7 @@ const CELL_VALUE: u64 = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Local {
     pub(super) name: String,
-    slot: u64,
+    pub(super) slot: u64,
     kind: u8,
 }
 

@@ -3,6 +3,7 @@
 use super::Stops;
 use super::breakpoints;
 use super::code::Code;
+use super::decide::Decisions;
 use super::rules::{LineStart, Unit};
 use super::stubs::Mark;
 use crate::memory::get;
@@ -14,6 +15,7 @@ impl Stops {
     pub fn set_breakpoints(&mut self, breakpoints: &[Breakpoint]) {
         self.breakpoints = breakpoints.to_vec();
         self.times = breakpoints::times(breakpoints);
+        self.decisions = Decisions::of(self, breakpoints);
         self.rearm(self.time());
         for code in self.codes.values_mut() {
             let before: Vec<usize> = code.marks.iter().map(|m| m.0).collect();
@@ -45,6 +47,7 @@ impl Stops {
 
     /// The code object at `address` is gone.
     pub(super) fn forget(&mut self, address: u64) {
+        self.decisions.forget(address);
         if let Some(inline) = &mut self.inline {
             inline.forget(address);
         }
@@ -71,6 +74,10 @@ pub(super) fn mark_of(code: &Code, unit: usize) -> Mark {
         return Mark::Ask;
     }
     if (leaves || code.units[unit].starts_line()) && code.fresh.get(unit) == Some(&true) {
+        return Mark::Ask;
+    }
+    // Variables are watched, and the store before this line may be executed along with it: then it is not in memory yet.
+    if code.stores.is_some() && unit > 0 && code.body.op(unit - 1) == code.stores && code.units[unit].starts_line() {
         return Mark::Ask;
     }
     if unwinds || code.marks.iter().any(|m| m.0 == unit) {

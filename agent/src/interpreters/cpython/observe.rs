@@ -14,6 +14,8 @@
 use super::Stops;
 use super::emit::map;
 use super::evaluate::{Calls, quieten};
+use super::inline_names::{add_words, locals};
+use super::objects::type_of;
 use crate::interpreters::reads::{self, Dependence};
 use crate::layout::{EVALUATION, EVALUATION_SIZE, LIFE_STACK, PROGRAM_END};
 use crate::memory::{can_read, get, put};
@@ -23,6 +25,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
+use rdb_protocol::Activation;
 use rdb_protocol::replay::Word;
 
 const STACK_SIZE: u64 = 16 << 20;
@@ -112,13 +115,24 @@ impl Stepped<'_, '_> {
     }
 }
 
-/// Evaluates an expression whose names are those bound, those of a module (none where `module` is empty), and the builtin ones.
+/// Evaluates an expression whose names are those bound, those of a module (none where `module` is empty), and the builtin ones; or with an
+/// activation, its variables and the global names of its code.
 ///
 /// # Errors
 /// Why it could not even be tried.
-pub fn observe(stops: &mut Stops, source: &str, module: &str, bound: &[(String, u64)]) -> Result<Seen, String> {
+pub fn observe(
+    stops: &mut Stops,
+    source: &str,
+    module: &str,
+    activation: Option<Activation>,
+    mut bound: Vec<(String, u64)>,
+) -> Result<Seen, String> {
     let thread = stops.thread_state().unwrap_or(0);
     let own = Own::of(stops, thread);
+    let (mut slots, mut frame_globals) = (Vec::new(), None);
+    if let Some(activation) = activation {
+        frame_globals = Some(stops.watched_variables(source, activation, &mut bound, &mut slots)?);
+    }
     map(EVALUATION, EVALUATION_SIZE, 3)?;
     NEXT.store(EVALUATION + STACK_SIZE, Ordering::Relaxed);
     let mut py = quieten(stops)?;
@@ -138,7 +152,11 @@ pub fn observe(stops: &mut Stops, source: &str, module: &str, bound: &[(String, 
     let names: Vec<&str> = bound.iter().map(|b| b.0.as_str()).collect();
     // The line break ends a comment.
     let lambda = CString::new(format!("lambda {}: ({source}\n)", names.join(", "))).map_err(|_| "the expression has a NUL in it")?;
-    let Some(globals) = stepped_globals(&Stepped(&py), module)? else {
+    let globals = match frame_globals {
+        Some(globals) => Some(globals),
+        None => stepped_globals(&Stepped(&py), module)?,
+    };
+    let Some(globals) = globals else {
         return Ok(Seen {
             value: Err(format!("NameError: module '{module}' is not imported")),
             dependence: dependence(&own),
@@ -170,8 +188,63 @@ pub fn observe(stops: &mut Stops, source: &str, module: &str, bound: &[(String, 
         Some(text) => Ok(text),
         None => Err(stepped.raised()?),
     };
-    let dependence = dependence(&own);
+    let mut dependence = dependence(&own);
+    for slot in slots {
+        dependence.words.retain(|w| w.address != slot.address);
+        dependence.words.push(slot);
+    }
     Ok(Seen { value, dependence })
+}
+
+impl Stops {
+    /// Adds the variables of an activation that the expression names: those that have a value to `bound`, and where each lies to
+    /// `slots`. The global names of its code are returned.
+    fn watched_variables(
+        &self,
+        source: &str,
+        activation: Activation,
+        bound: &mut Vec<(String, u64)>,
+        slots: &mut Vec<Word>,
+    ) -> Result<u64, String> {
+        const OWNED_BY_GENERATOR: u8 = 1;
+        const CELL_VALUE: u64 = 16;
+        let (layout, frame) = (self.layout(), activation.frame);
+        if get::<u64>(frame + layout.frame_code) & !3 != activation.code {
+            return Err("the call is not there".to_string());
+        }
+        if get::<u8>(frame + layout.frame_owner) >= OWNED_BY_GENERATOR {
+            return Err("variables of a generator or coroutine cannot be watched: 'watch -l' means the objects they are now".to_string());
+        }
+        let globals: u64 = get(frame + layout.frame_globals);
+        let own: u64 = get(frame + layout.frame_names);
+        if own != 0 && own != globals {
+            return Err("variables of a class body cannot be watched: 'watch -l' means the objects they are now".to_string());
+        }
+        let cell = self.symbol("PyCell_Type").unwrap_or(0);
+        let mut words = Vec::new();
+        add_words(source, &mut words);
+        let mut depend = |address: u64| {
+            let value = get(address);
+            slots.push(Word {
+                address,
+                value,
+                mask: u64::MAX,
+            });
+        };
+        for local in locals(layout, activation.code, |name| words.iter().any(|w| w == name)) {
+            let slot = frame + layout.frame_locals + 8 * local.slot;
+            depend(slot);
+            let object: u64 = get(slot);
+            if object != 0 && type_of(object) == cell {
+                depend(object + CELL_VALUE);
+            }
+            let value = local.value(layout, frame, cell);
+            if value != 0 {
+                bound.push((local.name, value));
+            }
+        }
+        Ok(globals)
+    }
 }
 
 /// The dictionary of a module, if there is that module.

@@ -10,6 +10,7 @@ use super::breakpoints;
 use super::check::CHECKED;
 use super::code::Code;
 use super::compare::Compared;
+use super::decide::Decisions;
 use super::follow::Following;
 use super::inline::Inline;
 use super::life::Life;
@@ -94,6 +95,8 @@ pub struct Stops {
     pub(super) life: Option<Life>,
     /// Watchpoints.
     pub(super) watched: Vec<Compared>,
+    /// Frames whose variables are among what is watched, and their code.
+    pub(super) storing: Vec<(u64, u64)>,
     /// They have more words than the stubs can compare.
     pub(super) slowly: bool,
     pub(super) noted: Option<Noted>,
@@ -107,6 +110,9 @@ pub struct Stops {
     pub(super) stepping: Option<Stepping>,
     /// The hook wants to know of each stop point that is the followed activation's own.
     pub(super) stops_at_own: bool,
+    /// Conditions are decided where breakpoints are hit.
+    pub(super) sifts: bool,
+    pub(super) decisions: Decisions,
     /// The thread that runs, and the one that stood at the last stop point.
     pub(super) running: u32,
     pub(super) stood: u32,
@@ -169,6 +175,7 @@ impl Stops {
             following: None,
             life: None,
             watched: Vec::new(),
+            storing: Vec::new(),
             slowly: false,
             noted: None,
             passages: None,
@@ -176,6 +183,8 @@ impl Stops {
             evaluating: false,
             stepping: None,
             stops_at_own: false,
+            sifts: false,
+            decisions: Decisions::default(),
             running: 0,
             stood: 0,
             times: Vec::new(),
@@ -408,7 +417,7 @@ impl Stops {
         let goal = reached && self.goal == Some(self.limit);
         let switched_from = (self.running != self.stood).then(|| core::mem::replace(&mut self.stood, self.running));
         let stop = Stop { switched_from, ..stop };
-        let breakpoints = self.hits(&stop);
+        let mut breakpoints = self.hits(&stop);
         self.note_left(&stop);
         let own = self.note_own(&stop, self.time(), !goal);
         self.note_passed(&stop, self.time());
@@ -416,6 +425,9 @@ impl Stops {
             self.rearm(self.limit);
         }
         let own = own && self.stops_at_own;
+        if self.sifts {
+            breakpoints = self.decided(&stop, breakpoints, goal || own);
+        }
         if self.alive && (goal || own || !breakpoints.is_empty()) {
             self.stop = Some(stop);
             self.call_hook(Reason::Stop { goal, breakpoints, own });
@@ -460,6 +472,7 @@ impl Stops {
         code.marks = breakpoints::marks(&self.breakpoints, &code);
         code.followed = self.follows(address);
         code.tracked = self.tracks(address);
+        code.stores = self.stores(address);
         if self.passages.is_some() {
             code.freshen();
         }

@@ -149,8 +149,8 @@ pub static NAMES: &[Name] = &[
             qualified name (`total`, `Ledger.total`). `call` stops where a line begins that calls a function or method written in C, by its dotted name from a module or the builtin names on (`len`, \
             `_socket.socket.connect`). `raise` stops where the line begins that raises an exception, of CLASS (the end of its dotted \
             name) or one derived from it; where it is passed on (a bare `raise`, the end of `finally` or `with`) does not count. `uncaught` stops \
-            where an exception begins that leaves the outermost function of its thread; SystemExit and GeneratorExit do not count. A condition is evaluated at each hit, in a throw-away copy; the first time it fails we stop and \
-            are told why.\nExample: break ledger.py:24 if amount < 0",
+            where an exception begins that leaves the outermost function of its thread; SystemExit and GeneratorExit do not count. A condition that memory alone decides (names, attributes, numbers, strings, comparisons) is read; any other \
+            is evaluated at each hit, in a throw-away copy. The first time it fails we stop and are told why.\nExample: break ledger.py:24 if amount < 0",
     },
     Name {
         name: "tbreak",
@@ -164,8 +164,9 @@ pub static NAMES: &[Name] = &[
         aliases: &["w"],
         arguments: "[-l] EXPRESSION",
         summary: "stop where the value of an expression changes, in either direction",
-        detail: "The expression sees the names of the module stood in, builtin names, and numbered objects ($N). -l (location): local \
-            variables in it are the objects they are now, as if they had been printed and written as $N. A value is its repr, or its error. `continue` \
+        detail: "The expression sees the names of the module stood in, builtin names, and numbered objects ($N). With local variables in it, it is watched \
+            in the call that executes the frame selected: it stops where the value changes there, and where that call begins and is over. -l (location): local \
+            variables are the objects they are now, as if they had been printed and written as $N, whatever becomes of the call. A value is its repr, or its error. `continue` \
             stops where the new value is first there, `bcontinue` where the old one is last there: at the line that is about to change it.\n\
             Example: watch -l self.items",
     },

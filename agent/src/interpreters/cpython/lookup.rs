@@ -1,0 +1,346 @@
+//! Dictionaries, attributes and numbers read from memory, without the interpreter. What is not as plain as it mostly is reads as
+//! [`Odd`].
+
+use super::layout::Layout;
+use super::objects::{TP_FLAGS, tuple, type_of};
+use super::stops::Stops;
+use crate::memory::get;
+use core::cmp::Ordering;
+
+const MA_KEYS: u64 = 32;
+const MA_VALUES: u64 = 40;
+const DK_LOG2_INDEX_BYTES: u64 = 9;
+const DK_KIND: u64 = 10;
+const DK_ENTRIES: u64 = 24;
+const DK_INDICES: u64 = 32;
+const TP_BASICSIZE: u64 = 32;
+const TP_GETATTRO: u64 = 144;
+const TP_DICT: u64 = 264;
+const TP_DICTOFFSET: u64 = 288;
+const TP_MRO: u64 = 344;
+/// Attributes lie in front of the object, or in a dictionary noted there.
+const MANAGED_DICT: u64 = 1 << 4;
+/// Attributes lie behind the object (3.13).
+const INLINE_VALUES: u64 = 1 << 2;
+const HEAP_TYPE: u64 = 1 << 9;
+
+/// It cannot be told by reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Odd;
+
+/// Addresses of types and values that there is one of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    pub(super) int: u64,
+    pub(super) bool: u64,
+    pub(super) float: u64,
+    pub(super) str: u64,
+    pub(super) list: u64,
+    pub(super) tuple: u64,
+    pub(super) dict: u64,
+    pub(super) set: u64,
+    pub(super) frozenset: u64,
+    pub(super) object: u64,
+    pub(super) function: u64,
+    pub(super) cell: u64,
+    pub(super) nothing: u64,
+    pub(super) yes: u64,
+    pub(super) no: u64,
+    generic: u64,
+}
+
+impl Known {
+    /// As the interpreter exports them; a name that it does not export is no object's address.
+    pub(super) fn of(stops: &Stops) -> Known {
+        const NAMES: [&str; 16] = [
+            "PyLong_Type",
+            "PyBool_Type",
+            "PyFloat_Type",
+            "PyUnicode_Type",
+            "PyList_Type",
+            "PyTuple_Type",
+            "PyDict_Type",
+            "PySet_Type",
+            "PyFrozenSet_Type",
+            "PyBaseObject_Type",
+            "PyCFunction_Type",
+            "PyCell_Type",
+            "_Py_NoneStruct",
+            "_Py_TrueStruct",
+            "_Py_FalseStruct",
+            "PyObject_GenericGetAttr",
+        ];
+        let [
+            int,
+            bool,
+            float,
+            str,
+            list,
+            tuple,
+            dict,
+            set,
+            frozenset,
+            object,
+            function,
+            cell,
+            nothing,
+            yes,
+            no,
+            generic,
+        ] = NAMES.map(|name| stops.symbol(name).unwrap_or(u64::MAX));
+        Known {
+            int,
+            bool,
+            float,
+            str,
+            list,
+            tuple,
+            dict,
+            set,
+            frozenset,
+            object,
+            function,
+            cell,
+            nothing,
+            yes,
+            no,
+            generic,
+        }
+    }
+
+    /// Whether objects of this type are no more than their values, and no descriptors.
+    fn is_plain(&self, kind: u64) -> bool {
+        [self.int, self.bool, self.float, self.str].contains(&kind)
+    }
+}
+
+/// An `int` of at most two digits.
+pub(super) fn integer(layout: &Layout, object: u64) -> Result<i64, Odd> {
+    const DIGITS: u64 = 24;
+    let size: u64 = get(object + 16);
+    let (digits, negative) = match layout.minor {
+        11 => (size.cast_signed().unsigned_abs(), size.cast_signed() < 0),
+        _ => (size >> 3, size & 3 == 2),
+    };
+    let digit = |i: u64| u64::from(get::<u32>(object + DIGITS + 4 * i));
+    let value = match digits {
+        0 => 0,
+        1 => digit(0),
+        2 => digit(0) | digit(1) << 30,
+        _ => return Err(Odd),
+    };
+    Ok(if negative { -value.cast_signed() } else { value.cast_signed() })
+}
+
+/// The characters of a `str`.
+#[derive(Clone, Copy)]
+pub(super) struct Characters {
+    pub(super) length: u64,
+    data: u64,
+    width: u64,
+}
+
+impl Characters {
+    pub(super) fn of(layout: &Layout, object: u64) -> Result<Characters, Odd> {
+        let (length, state): (u64, u32) = (get(object + 16), get(object + 32));
+        let (kind, compact, ascii) = (state >> 2 & 7, state >> 5 & 1 != 0, state >> 6 & 1 != 0);
+        if !compact {
+            return Err(Odd);
+        }
+        let data = object + if ascii { layout.ascii_data } else { layout.unicode_data };
+        Ok(Characters {
+            length,
+            data,
+            width: kind.into(),
+        })
+    }
+
+    pub(super) fn at(&self, i: u64) -> u32 {
+        match self.width {
+            1 => get::<u8>(self.data + i).into(),
+            2 => get::<u16>(self.data + 2 * i).into(),
+            _ => get(self.data + 4 * i),
+        }
+    }
+
+    fn is(&self, ascii: &str) -> bool {
+        self.length == ascii.len() as u64 && ascii.bytes().zip(0..).all(|(b, i)| self.at(i) == b.into())
+    }
+}
+
+/// The order of two floats, or of a float and an integer made one; `None` where one is not a number.
+pub(super) fn float_order(a: u64, b: u64) -> Option<Ordering> {
+    const SIGN: u64 = 1 << 63;
+    const INFINITE: u64 = 0x7ff << 52;
+    let plain = |bits: u64| bits & !SIGN <= INFINITE;
+    let key = |bits: u64| {
+        if bits & SIGN == 0 {
+            bits.cast_signed()
+        } else {
+            -(bits & !SIGN).cast_signed()
+        }
+    };
+    (plain(a) && plain(b)).then(|| key(a).cmp(&key(b)))
+}
+
+/// An integer as the bits of the float that is equal to it.
+pub(super) fn as_float(n: i64) -> Result<u64, Odd> {
+    let size = n.unsigned_abs();
+    if size >= 1 << 53 {
+        return Err(Odd);
+    }
+    if size == 0 {
+        return Ok(0);
+    }
+    let zeros = u64::from(size.leading_zeros());
+    let mantissa = size << (zeros - 11) & ((1 << 52) - 1);
+    Ok(u64::from(n < 0) << 63 | (1023 + 63 - zeros) << 52 | mantissa)
+}
+
+/// What a dictionary holds under a name; 0 where it holds nothing. `hint` is the entry it was found at before.
+pub(super) fn named(layout: &Layout, known: &Known, dict: u64, name: &str, hint: &mut u32) -> Result<u64, Odd> {
+    if dict == 0 || type_of(dict) != known.dict {
+        return Err(Odd);
+    }
+    let (keys, values): (u64, u64) = (get(dict + MA_KEYS), get(dict + MA_VALUES));
+    let Some((entry, value)) = entry(layout, known, keys, name, hint)? else {
+        return Ok(0);
+    };
+    Ok(match values {
+        0 => value,
+        values => get(values + values_at(layout) + 8 * entry),
+    })
+}
+
+fn values_at(layout: &Layout) -> u64 {
+    if layout.minor < 13 { 0 } else { 8 }
+}
+
+/// The entry of a name, and the value there.
+fn entry(layout: &Layout, known: &Known, keys: u64, name: &str, hint: &mut u32) -> Result<Option<(u64, u64)>, Odd> {
+    // Entries of the general kind begin with the hash.
+    let (size, at) = if get::<u8>(keys + DK_KIND) == 0 { (24, 8) } else { (16, 0) };
+    let first = keys + DK_INDICES + (1_u64 << (get::<u8>(keys + DK_LOG2_INDEX_BYTES) & 63)) + at;
+    let count: u64 = get(keys + DK_ENTRIES);
+    let split = get::<u8>(keys + DK_KIND) == 2;
+    let is = |i: u64| {
+        let (key, value): (u64, u64) = (get(first + size * i), get(first + size * i + 8));
+        // Deleted, or never used.
+        if key == 0 || value == 0 && !split {
+            return Ok(None);
+        }
+        if type_of(key) != known.str {
+            return Err(Odd);
+        }
+        Ok(Characters::of(layout, key)?.is(name).then_some((i, value)))
+    };
+    if u64::from(*hint) < count
+        && let Ok(Some(found)) = is((*hint).into())
+    {
+        return Ok(Some(found));
+    }
+    for i in 0..count {
+        if let Some(found) = is(i)? {
+            *hint = u32::try_from(i).unwrap_or(0);
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// An attribute that an object has of its own, or a plain value of its class. Whatever code of the program would have a say in is odd.
+pub(super) fn attribute(layout: &Layout, known: &Known, object: u64, name: &str, hint: &mut u32) -> Result<u64, Odd> {
+    let kind = type_of(object);
+    let flags: u64 = get(kind + TP_FLAGS);
+    if flags & HEAP_TYPE == 0 || get::<u64>(kind + TP_GETATTRO) != known.generic || !name.is_ascii() {
+        return Err(Odd);
+    }
+    let mut of_class = 0;
+    for class in tuple(get(kind + TP_MRO)) {
+        if class == known.object {
+            // It has no others.
+            if name.starts_with("__") {
+                return Err(Odd);
+            }
+            continue;
+        }
+        let found = named(layout, known, get(class + TP_DICT), name, &mut 0)?;
+        if found != 0 {
+            if !known.is_plain(type_of(found)) && found != known.nothing {
+                return Err(Odd);
+            }
+            of_class = found;
+            break;
+        }
+    }
+    let own = own_attribute(layout, known, object, (kind, flags), name, hint)?;
+    match if own == 0 { of_class } else { own } {
+        0 => Err(Odd),
+        found => Ok(found),
+    }
+}
+
+fn own_attribute(layout: &Layout, known: &Known, object: u64, (kind, flags): (u64, u64), name: &str, hint: &mut u32) -> Result<u64, Odd> {
+    if flags & MANAGED_DICT == 0 {
+        let offset: i64 = get(kind + TP_DICTOFFSET);
+        return match offset {
+            0 => Ok(0),
+            1.. => from_dict(layout, known, get(object + offset.unsigned_abs()), name, hint),
+            _ => Err(Odd),
+        };
+    }
+    let word: u64 = get(object - 24);
+    let values = match layout.minor {
+        11 => get(object - 32),
+        12 if word & 1 != 0 => word + 1,
+        12 => 0,
+        _ if flags & INLINE_VALUES != 0 => {
+            let values = object + get::<u64>(kind + TP_BASICSIZE);
+            // The last of four bytes: whether they are in use.
+            if get::<u8>(values + 3) != 0 { values } else { 0 }
+        }
+        _ => 0,
+    };
+    if values == 0 {
+        return from_dict(layout, known, word, name, hint);
+    }
+    let keys: u64 = get(kind + layout.heap_qualname + 8);
+    match entry(layout, known, keys, name, hint)? {
+        Some((i, _)) => Ok(get(values + values_at(layout) + 8 * i)),
+        None => Ok(0),
+    }
+}
+
+fn from_dict(layout: &Layout, known: &Known, dict: u64, name: &str, hint: &mut u32) -> Result<u64, Odd> {
+    if dict == 0 {
+        return Ok(0);
+    }
+    named(layout, known, dict, name, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_floats() {
+        for n in [0, 1, -1, 2, 3, 20, -30, 1 << 40, (1 << 53) - 1, 1 - (1 << 53)] {
+            #[allow(clippy::cast_precision_loss)]
+            let float = n as f64;
+            assert_eq!(as_float(n), Ok(float.to_bits()), "{n}");
+        }
+        assert_eq!(as_float(1 << 53), Err(Odd));
+    }
+
+    #[test]
+    fn floats_have_their_order() {
+        let all = [f64::NEG_INFINITY, -2.5, -0.5, 0.0, 1e-300, 0.5, 3.0, f64::INFINITY];
+        for a in all {
+            for b in all {
+                assert_eq!(float_order(a.to_bits(), b.to_bits()), a.partial_cmp(&b), "{a} {b}");
+            }
+            assert_eq!(float_order(a.to_bits(), f64::NAN.to_bits()), None);
+        }
+        assert_eq!(float_order((-0.0_f64).to_bits(), 0), Some(Ordering::Equal));
+    }
+}

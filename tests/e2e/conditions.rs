@@ -1,0 +1,179 @@
+//! Conditions of breakpoints, which are decided by reading memory where that is certain: the hits are those at which evaluating each
+//! in a copy of its own says so.
+
+use super::support::{Sandbox, program, text, travelling};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Some are decided by reading, some are not, most of them depends on the value.
+const CONDITIONS: [&str; 63] = [
+    // First, for the reference evaluates one after the other in the same copy.
+    "Keeps.kept.append(x) or len(Keeps.kept) < 2",
+    "x",
+    "not x",
+    "x == 3",
+    "x != 3",
+    "3 == x",
+    "x < 3",
+    "x >= -1",
+    "0 <= x < 21",
+    "x is None",
+    "x is not None",
+    "x == None",
+    "x is True",
+    "x == True",
+    "x == 0.0",
+    "x > 0.25",
+    "x <= 9007199254740992.0",
+    "x == 9007199254740993",
+    "x == -1073741824",
+    "x == ''",
+    "x == 'abc'",
+    "x < 'b'",
+    "x > 'zz'",
+    "x == 'é'",
+    "x == 'a😀'",
+    "'b' in x",
+    "'' in x",
+    "1 in x",
+    "x in (1, 3, None)",
+    "x not in ['a', 3.0, True]",
+    "x in (x, 1)",
+    "len(x) == 3",
+    "'ab'.endswith('') and x",
+    "len(x) > 0 and x[0] == 1",
+    "len(x)",
+    "x[-1] == 'abc'",
+    "x[0] is None",
+    "x.n == 3",
+    "x.n",
+    "x.name == 'abc'",
+    "x.name is None",
+    "x.limit > 6",
+    "x.limit2 == 5",
+    "x.none is None",
+    "x.items[1] == 'abc'",
+    "len(x.items) == 2",
+    "x.more == 9 or x.extra",
+    "x.n and x.name",
+    "x.startswith('a')",
+    "x.endswith('é') or i == 7",
+    "x % 7 == 6",
+    "x // -2 == 3",
+    "x % -7 == -1",
+    "x * 2 - 1 == 5",
+    "-x == 7",
+    "x & 3 == 3",
+    "x | 4 == 5",
+    "(x ^ 1) > 1 and True",
+    "i == WIDE",
+    "WIDE == i and y is x",
+    "x == nowhere",
+    "i > 5 and nowhere",
+    "isinstance(x, int)",
+];
+
+/// What the condition comes to at each hit, evaluated in a copy each: by time, true, false, or that it raises.
+fn reference(sandbox: &Sandbox, trace: &Path, at: &str, conditions: &[&str]) -> Vec<BTreeMap<u64, Option<bool>>> {
+    let mut query = sandbox.rdbctl();
+    query.arg("query").arg(trace).args(["--at", at, "--exact", "--format", "jsonl"]);
+    let shown: Vec<String> = conditions.iter().map(|c| format!("True if ({c}) else False")).collect();
+    for condition in &shown {
+        query.args(["--print", condition]);
+    }
+    let out = query.output().unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let mut all = vec![BTreeMap::new(); conditions.len()];
+    for line in text(&out.stdout).lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        for (values, condition) in all.iter_mut().zip(&shown) {
+            let value = match row["values"][condition].as_str() {
+                Some("True") => Some(true),
+                Some("False") => Some(false),
+                _ => None,
+            };
+            values.insert(row["time"].as_u64().unwrap(), value);
+        }
+    }
+    all
+}
+
+fn hits_of(answer: &Value) -> u64 {
+    let said = answer["text"].as_str().unwrap();
+    let Some((_, count)) = said.split_once("(hit ") else { return 0 };
+    match count.split([' ', ')', ',']).next().unwrap() {
+        "once" => 1,
+        n => n.parse().unwrap(),
+    }
+}
+
+fn pass(script: &mut Vec<String>, at: &str, condition: &str) {
+    // Passed over, both ways: failures count, for nobody was told.
+    script.extend(["delete".into(), format!("break {at} if {condition}"), "go start".into()]);
+    script.extend(["ignore 2 1000".into(), "c".into(), "info breakpoints".into()]);
+    script.extend(["go end".into(), "bc".into(), "info breakpoints".into()]);
+}
+
+/// `passing`: hits that are passed over are counted, too, in both directions.
+fn same(sandbox: &mut Sandbox, trace: &Path, (at, passing): (&str, bool), conditions: &[&str], least: usize) {
+    let expected = reference(sandbox, trace, at, conditions);
+    for (condition, values) in conditions.iter().zip(expected) {
+        assert!(values.len() >= least, "{at}: {values:?}");
+        // The first failure stops, the others count as no.
+        let mut stops: Vec<u64> = values.iter().filter(|v| *v.1 == Some(true)).map(|v| *v.0).collect();
+        stops.extend(values.iter().find(|v| v.1.is_none()).map(|v| *v.0));
+        stops.sort_unstable();
+        let mut script = vec![format!("break {at} if {condition}")];
+        script.extend(stops.iter().map(|_| "c".to_string()));
+        if passing {
+            pass(&mut script, at, condition);
+        }
+        let answers = sandbox.batch(trace, &script);
+        let found: Vec<u64> = answers[1..=stops.len()].iter().map(|a| a["time"].as_u64().unwrap()).collect();
+        assert_eq!(found, stops, "{condition} at {at}: {values:?}");
+        if !passing {
+            continue;
+        }
+        let rest = &answers[stops.len() + 5..];
+        assert_eq!(rest[0]["stop"]["reason"], "main_done", "{condition}: {rest:?}");
+        let count = values.iter().filter(|v| *v.1 != Some(false)).count() as u64;
+        assert_eq!(hits_of(&rest[1]), count, "{condition} at {at}, forward: {values:?}");
+        assert_eq!(rest[3]["stop"]["reason"], "history_begin", "{condition}: {rest:?}");
+        assert_eq!(hits_of(&rest[4]), 2 * count, "{condition} at {at}, backward: {values:?}");
+    }
+}
+
+#[test]
+fn reading_says_what_evaluating_says() {
+    let source = std::fs::read_to_string(program("conditions.py")).unwrap();
+    let at = |comment: &str| {
+        let line = 1 + source.lines().position(|l| l.ends_with(comment)).unwrap();
+        format!("conditions.py:{line}")
+    };
+    // What is passed over is the same for all interpreters, what is read is not.
+    for (python, passing) in travelling().zip(std::iter::once(true).chain(std::iter::repeat(false))) {
+        let mut sandbox = Sandbox::new();
+        let trace = sandbox
+            .record("t", &[python.path.to_str().unwrap(), program("conditions.py").to_str().unwrap()])
+            .trace;
+        sandbox.verify(&trace);
+        same(&mut sandbox, &trace, (&at("# hit"), passing), &CONDITIONS, 70);
+        same(
+            &mut sandbox,
+            &trace,
+            (&at("# inner hit"), passing),
+            &["x == 2", "x is i", "i % 2 == 1 or x > 2", "len(x)"],
+            4,
+        );
+        same(
+            &mut sandbox,
+            &trace,
+            (&at("# after a store"), passing),
+            &["x is None", "x == 3", "len(x) == 3", "'ab'.endswith('') and x", "x and i == 3"],
+            70,
+        );
+        same(&mut sandbox, &trace, ("look", passing), &["x == 3", "y == 3"], 70);
+        same(&mut sandbox, &trace, ("return look", passing), &["y == 3", "len(y) == 3"], 70);
+    }
+}

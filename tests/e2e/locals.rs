@@ -1,0 +1,184 @@
+//! Local variables that are watched, against a reference that prints them at each stop point of their call.
+
+use super::support::{Sandbox, program, travelling};
+use serde_json::Value;
+use std::path::Path;
+
+fn text(answer: &Value) -> &str {
+    answer["text"].as_str().unwrap()
+}
+
+/// A stop point: the functions on the stack, the outermost first, and what kind it is of.
+struct Stand {
+    stack: Vec<String>,
+    kind: String,
+}
+
+/// All stop points up to the end of the main module.
+fn stands(sandbox: &mut Sandbox, trace: &Path) -> Vec<Stand> {
+    let answers = sandbox.batch(trace, &["go start".into(), "c".into()]);
+    assert_eq!(answers[1]["stop"]["reason"], "main_done");
+    let done = answers[1]["time"].as_u64().unwrap();
+    let script: Vec<String> = (1..=done).flat_map(|t| [format!("go {t}"), "bt".into()]).collect();
+    let answers = sandbox.batch(trace, &script);
+    let stand = |pair: &[Value]| {
+        let frames = pair[1]["frames"].as_array().unwrap().iter();
+        let mut stack: Vec<String> = frames.map(|f| f["function"].as_str().unwrap().to_string()).collect();
+        stack.reverse();
+        Stand {
+            stack,
+            kind: pair[0]["stop"]["kind"].as_str().unwrap().to_string(),
+        }
+    };
+    answers.chunks(2).map(stand).collect()
+}
+
+/// First and last stop point of the call at a level of the stack at `time`.
+fn span(stands: &[Stand], time: usize, level: usize) -> (usize, usize) {
+    let here = &stands[time - 1].stack[level];
+    let there = |t: usize| stands[t - 1].stack.get(level) == Some(here);
+    let ends = |t: usize| stands[t - 1].stack.len() == level + 1 && ["return", "unwind"].contains(&stands[t - 1].kind.as_str());
+    let (mut first, mut last) = (time, time);
+    while first > 1 && there(first - 1) && !ends(first - 1) {
+        first -= 1;
+    }
+    while !ends(last) && last < stands.len() && there(last + 1) {
+        last += 1;
+    }
+    (first, last)
+}
+
+/// The value at each stop point, the first being that of time 1.
+fn reference(
+    sandbox: &mut Sandbox,
+    trace: &Path,
+    stands: &[Stand],
+    (first, last): (usize, usize),
+    level: usize,
+    expression: &str,
+) -> Vec<String> {
+    let function = &stands[first - 1].stack[level];
+    let frame = |t: usize| stands[t - 1].stack.len() - 1 - level;
+    let script = (first..=last).flat_map(|t| [format!("go {t}"), format!("frame {}", frame(t)), format!("p {expression}")]);
+    let answers = sandbox.batch(trace, &script.collect::<Vec<_>>());
+    let value = |answer: &Value| match answer["ok"].as_bool() {
+        Some(true) => text(answer).to_string(),
+        _ => {
+            let error = answer["error"]["text"].as_str().unwrap();
+            let last = error.lines().rfind(|l| !l.starts_with("refused while evaluating")).unwrap();
+            last.split_once(". Did you mean").map_or(last, |l| l.0).to_string()
+        }
+    };
+    let mut values = vec![format!("not there yet: that call of {function} begins at time {first}"); first - 1];
+    values.extend(answers.chunks(3).map(|three| value(&three[2])));
+    let over = format!("out of scope: that call of {function} was over at time {}", last + 1);
+    values.resize(stands.len(), over);
+    values
+}
+
+/// Watched from the stop point `time` on, in the frame at a level of the stack there.
+fn watched(sandbox: &mut Sandbox, trace: &Path, stands: &[Stand], (time, level): (usize, usize), expression: &str) {
+    let span = span(stands, time, level);
+    let values = reference(sandbox, trace, stands, span, level, expression);
+    let changes: Vec<usize> = (1..values.len()).filter(|&i| values[i] != values[i - 1]).map(|i| i + 1).collect();
+    let done = stands.len();
+    let frame = stands[time - 1].stack.len() - 1 - level;
+    let mut script = vec![format!("go {time}"), format!("frame {frame}"), format!("watch {expression}")];
+    let places: Vec<usize> = (1..done)
+        .step_by(17)
+        .chain(changes.iter().copied())
+        .chain(span.0..=span.1)
+        .collect();
+    for here in &places {
+        script.extend([format!("go {here}"), "c".into(), format!("go {here}"), "bc".into()]);
+    }
+    script.extend([
+        "delete".into(),
+        format!("go {time}"),
+        format!("frame {frame}"),
+        format!("history {expression}"),
+    ]);
+    let answers = sandbox.batch(trace, &script);
+    let set = text(&answers[2]);
+    let name = &stands[time - 1].stack[level];
+    assert!(
+        set.contains(&format!("in the call of {name} that begins at time {}", span.0)),
+        "{set}"
+    );
+    assert!(set.contains(&format!("its value is {}", values[time - 1])), "{set}");
+    for (answer, here) in answers[3..].chunks(4).zip(&places) {
+        let found = |i: usize| {
+            (
+                answer[i]["stop"]["reason"].as_str().unwrap(),
+                answer[i]["time"].as_u64().unwrap() as usize,
+            )
+        };
+        let told = |i: usize| {
+            let change = &answer[i]["stop"]["changes"][0];
+            (change["old"].as_str().unwrap(), change["new"].as_str().unwrap())
+        };
+        let ahead = changes.iter().find(|&t| t > here);
+        let wanted = ahead.map_or(("main_done", done), |&t| ("watchpoint", t));
+        assert_eq!(found(1), wanted, "{expression} in {name} from {here}: {changes:?}");
+        let behind = changes.iter().rfind(|&t| t <= here);
+        let wanted = behind.map_or(("history_begin", 1), |&t| ("watchpoint", t - 1));
+        assert_eq!(found(3), wanted, "{expression} in {name} from {here}: {changes:?}");
+        for (i, change) in [(1, ahead), (3, behind)] {
+            if let Some(&t) = change {
+                assert_eq!(told(i), (values[t - 2].as_str(), values[t - 1].as_str()), "{}", answer[i]);
+            }
+        }
+    }
+    let history = text(answers.last().unwrap());
+    let times = history.lines().map(|l| l.split_whitespace().next().unwrap().parse().unwrap());
+    let times: Vec<usize> = times.filter(|&t| t <= done).collect();
+    assert_eq!(times, [&[1][..], &changes].concat(), "{history}");
+}
+
+#[test]
+fn every_change_of_a_local_variable_is_found() {
+    for python in travelling() {
+        let mut sandbox = Sandbox::new();
+        let path = program("locals.py");
+        let trace = sandbox
+            .record("t", &[python.path.to_str().unwrap(), "-S", "-E", path.to_str().unwrap()])
+            .trace;
+        sandbox.verify(&trace);
+        let stands = stands(&mut sandbox, &trace);
+        let within = |function: &str| {
+            let times = (1..=stands.len()).filter(|&t| stands[t - 1].stack.last().is_some_and(|f| f == function));
+            times.collect::<Vec<_>>()
+        };
+        let middle = |all: &[usize]| all[all.len() / 2];
+        let level = |t: usize| stands[t - 1].stack.len() - 1;
+        let loops = within("loops");
+        let (first, last) = (loops[3], loops[loops.len() - 3]);
+        watched(&mut sandbox, &trace, &stands, (first, level(first)), "str(i)");
+        watched(&mut sandbox, &trace, &stands, (first, level(first)), "str(total)");
+        watched(&mut sandbox, &trace, &stands, (last, level(last)), "total");
+        let t = middle(&within("fact"));
+        // The same function's calls, one in the other.
+        for outer in level(t) - 1..=level(t) {
+            watched(&mut sandbox, &trace, &stands, (t, outer), "str((n, got, depth))");
+        }
+        let fib = within("fib");
+        for t in [fib[fib.len() / 2], fib[fib.len() - 3]] {
+            watched(&mut sandbox, &trace, &stands, (t, level(t)), "n * 10 + 1");
+        }
+        let outer = stands[fib[0] - 1].stack.len() - 1;
+        watched(&mut sandbox, &trace, &stands, (*fib.last().unwrap(), outer), "k");
+        let raising = within("raising");
+        for t in [raising[2], raising[raising.len() - 2]] {
+            watched(&mut sandbox, &trace, &stands, (t, level(t)), "state");
+        }
+        let t = middle(&within("cells"));
+        watched(&mut sandbox, &trace, &stands, (t, level(t)), "str((count, items))");
+        let t = middle(&within("filled"));
+        watched(&mut sandbox, &trace, &stands, (t, level(t) - 1), "str(items)");
+        // What cannot be watched says so.
+        let t = within("steps")[1];
+        let answers = sandbox.batch(&trace, &[format!("go {t}"), "watch n".into()]);
+        let error = answers[1]["error"]["text"].as_str().unwrap_or_default();
+        assert!(error.contains("generator") && error.contains("watch -l"), "{}", answers[1]);
+    }
+}
