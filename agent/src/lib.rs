@@ -29,6 +29,7 @@ pub mod record;
 pub mod replay;
 pub mod sandbox;
 pub mod signals;
+pub mod sorted;
 pub mod start;
 pub mod state;
 pub mod sys;

@@ -1,19 +1,20 @@
 //! How file names are meant.
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
 /// True where `path` ends in the components of `suffix`, regardless of case. An empty suffix is none.
 #[must_use]
 pub fn is_suffix(suffix: &str, path: &str) -> bool {
-    let components = |s: &str| {
-        s.split('/')
-            .filter(|c| !c.is_empty() && *c != ".")
-            .map(str::to_lowercase)
-            .collect::<Vec<String>>()
-    };
-    let (suffix, path) = (components(suffix), components(path));
-    !suffix.is_empty() && path.ends_with(&suffix)
+    let mut path = components(path);
+    let mut asked = components(suffix).peekable();
+    asked.peek().is_some() && asked.all(|c| path.next().is_some_and(|p| lower(p).eq(lower(c))))
+}
+
+/// The last first.
+fn components(path: &str) -> impl Iterator<Item = &str> {
+    path.rsplit('/').filter(|c| !c.is_empty() && *c != ".")
+}
+
+fn lower(name: &str) -> impl Iterator<Item = char> {
+    name.chars().flat_map(char::to_lowercase)
 }
 
 #[cfg(test)]

@@ -134,7 +134,11 @@ fn what_no_recording_says_is_refused() {
             "damaged",
         ),
         ("a mapping at an odd place", Box::new(mapped(|f| f.ret += 1)), "cannot map"),
-        ("an event by a thread there is not", Box::new(|all| all[20].fixed.thread = 900), "damaged"),
+        (
+            "an event by a thread there is not",
+            Box::new(|all| all[20].fixed.thread = 900),
+            "damaged",
+        ),
         (
             "a file there is not",
             Box::new(|all| {

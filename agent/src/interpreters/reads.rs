@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::instructions::{self, LONGEST};
 use crate::layout::{LIFE_STACK, PROGRAM_END};
 use crate::memory::{copy_out, try_get};
+use crate::sorted::sorted;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ptr::addr_of_mut;
@@ -159,7 +160,7 @@ impl Reads {
     }
 
     fn dependence(&mut self) -> Dependence {
-        let mut words: Vec<Word> = self
+        let read: Vec<[u64; 3]> = self
             .table
             .iter()
             .filter(|n| n.read & !n.written != 0)
@@ -167,14 +168,11 @@ impl Reads {
                 let bits = n.read & !n.written;
                 let mask = (0..8).filter(|i| bits >> i & 1 != 0).map(|i| 0xff_u64 << (8 * i)).sum();
                 // What the code itself had mapped, and is gone again, was never the program's.
-                Some(Word {
-                    address: n.word << 3,
-                    value: try_get::<u64>(n.word << 3)?,
-                    mask,
-                })
+                Some([n.word << 3, try_get::<u64>(n.word << 3)?, mask])
             })
             .collect();
-        words.sort_unstable_by_key(|w| w.address);
+        let word = |[address, value, mask]: [u64; 3]| Word { address, value, mask };
+        let mut words: Vec<Word> = sorted(read).into_iter().map(word).collect();
         let inexact = self.inexact || words.len() > MOST;
         words.truncate(MOST);
         *self = Self::NONE;

@@ -110,9 +110,9 @@ impl State {
     /// All that is compared, what tells rounds apart first.
     #[must_use]
     pub fn parts(&self) -> Vec<Part> {
-        let mut parts: Vec<(usize, Part)> = self.numbered().collect();
-        parts.sort_by_key(|p| self.changing.checked_shr(p.0 as u32).unwrap_or(0) & 1 == 0);
-        parts.into_iter().map(|p| p.1).collect()
+        let changes = |p: &(usize, Part)| self.changing.checked_shr(p.0 as u32).unwrap_or(0) & 1 != 0;
+        let first = self.numbered().filter(changes);
+        first.chain(self.numbered().filter(|p| !changes(p))).map(|p| p.1).collect()
     }
 
     /// Notes what is different from a state a round before.

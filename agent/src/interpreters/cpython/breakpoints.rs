@@ -1,6 +1,7 @@
 //! Which units of a code object breakpoints stand on.
 
 use super::code::{Asks, Code, Mark};
+use crate::sorted::sorted;
 use alloc::vec::Vec;
 use rdb_protocol::paths::is_suffix;
 use rdb_protocol::replay::Breakpoint;
@@ -59,8 +60,7 @@ pub(super) fn marks(breakpoints: &[Breakpoint], code: &Code) -> Vec<(usize, Mark
             _ => {}
         }
     }
-    all.sort_unstable_by_key(|&(unit, mark)| (unit, mark.id));
-    all
+    sorted(all)
 }
 
 /// The breakpoints hit where one thread runs after another.

@@ -49,7 +49,7 @@ pub(super) struct Body {
 }
 
 /// A breakpoint at a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Mark {
     pub(super) id: u32,
     /// What of it.
@@ -57,7 +57,7 @@ pub(super) struct Mark {
 }
 
 /// What a breakpoint asks for at its unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Asks {
     /// The line that starts there.
     Line,
@@ -115,7 +115,7 @@ impl Code {
     pub(super) fn breakable(&self) -> Vec<u32> {
         let starts = self.units.iter().zip(&self.body.lines).filter(|(unit, _)| unit.starts_line());
         let mut all: Vec<u32> = starts.filter_map(|(_, line)| *line).collect();
-        all.sort_unstable();
+        all = crate::sorted::sorted(all);
         all.dedup();
         all
     }

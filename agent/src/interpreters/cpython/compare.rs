@@ -14,6 +14,7 @@ use super::stubs::{CODE_SIZE, DATA, Stubs};
 use crate::arch::entry;
 use crate::layout::STUBS;
 use crate::memory::try_get;
+use crate::sorted::sorted;
 use alloc::vec::Vec;
 use rdb_protocol::replay::{Watched, Word};
 
@@ -118,7 +119,7 @@ impl Stubs {
         saved.iter().for_each(|&(register, at)| code.move_word(register, at, false));
         code.bytes(&[0x31, 0xd2]); // xor edx, edx
         let mut all: Vec<[u64; 3]> = watched.iter().flat_map(|w| w.1.iter().copied()).collect();
-        all.sort_unstable();
+        all = sorted(all);
         let mut base = None;
         for [address, value, mask] in all {
             compare_word(&mut code, &mut constants, &mut base, address, value, mask);

@@ -3,6 +3,7 @@
 use super::breakpoints;
 use super::code::Asks;
 use super::stops::{Stop, Stops};
+use crate::sorted::sorted;
 use alloc::vec::Vec;
 use rdb_protocol::StopKind;
 
@@ -14,7 +15,7 @@ impl Stops {
         }
         ids.extend(breakpoints::at_time(&self.breakpoints, self.time()));
         ids.extend(self.changed(stop));
-        ids.sort_unstable();
+        ids = sorted(ids);
         ids.dedup();
         ids
     }
@@ -27,7 +28,7 @@ impl Stops {
         if matches!(stop.kind, StopKind::Yield | StopKind::Unwind) {
             let all = code.marks.iter().filter(|m| matches!(m.1.asks, Asks::All | Asks::Leave));
             let mut ids: Vec<u32> = all.map(|m| m.1.id).collect();
-            ids.sort_unstable();
+            ids = sorted(ids);
             ids.dedup();
             return ids;
         }
@@ -42,7 +43,7 @@ impl Stops {
             Asks::All => true,
         });
         let mut ids: Vec<u32> = here.map(|m| m.1.id).collect();
-        ids.sort_unstable();
+        ids = sorted(ids);
         ids.dedup();
         ids
     }

@@ -109,7 +109,7 @@ impl Stops {
         self.end_stacks(&mut passages, threads);
         let mut stretch = core::mem::take(&mut passages.stretch);
         stretch.whole = whole;
-        stretch.sites.sort_unstable();
+        stretch.sites = crate::sorted::sorted(stretch.sites);
         stretch.sites.dedup();
         passages.functions.clear();
         passages.unwound.clear();
