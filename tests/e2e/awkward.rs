@@ -121,3 +121,40 @@ fn only_what_the_code_itself_was_refused_is_said() {
     );
     assert!(said(&answers[10]).contains("in look"), "{}", answers[10]);
 }
+
+/// What does not exist is named, and nothing moves.
+#[test]
+fn what_is_not_there_is_named() {
+    let mut sandbox = Sandbox::new();
+    let path = program("awkward.py").display().to_string();
+    let trace = sandbox.record("t", &["/usr/bin/python3", "-S", "-E", &path]).trace;
+    sandbox.verify(&trace);
+    let table = [
+        ("thread 99", "there is no thread 99 at this time"),
+        ("frame 99", "there is no frame 99: the outermost is frame 0"),
+        ("up", "frame 0"),
+        ("go nowhere", "there is no bookmark 'nowhere'"),
+        ("unmark nowhere", "there is no bookmark nowhere"),
+        ("go 999999999", "is out of range: this recording has times 1 to "),
+        ("delete 7", "there is no breakpoint 7"),
+        ("condition 7 x", "there is no breakpoint 7"),
+        ("commands 7", "there is no breakpoint 7"),
+        ("print $7", "there is no $7"),
+        ("watch -l [", "cannot be compiled: SyntaxError"),
+        (
+            "break call nowhere.at.all",
+            "no module that was imported, and no builtin name, has it",
+        ),
+        ("break awkward.py:9999", "line 9999 of"),
+        ("source /nowhere", "cannot read /nowhere"),
+        ("list 9999", "has no line 9999"),
+    ];
+    let script: Vec<String> = table.iter().map(|t| t.0.to_owned()).chain(["when".to_owned()]).collect();
+    let answers = sandbox.batch(&trace, &script);
+    for (answer, (line, why)) in answers.iter().zip(table) {
+        let said = error(answer);
+        assert!(said.contains(why) && said.lines().count() == 1, "{line}: {said}");
+        assert_eq!(answer["time"], 1, "{line}");
+    }
+    assert_eq!((&answers[15]["ok"], &answers[15]["time"]), (&true.into(), &1.into()));
+}

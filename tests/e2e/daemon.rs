@@ -186,6 +186,28 @@ fn clients_that_start_at_once_share_one_daemon() {
 }
 
 #[test]
+fn a_daemon_that_dislikes_its_options_is_quoted() {
+    let sandbox = Sandbox::new();
+    let trace = sandbox
+        .record("trace", &["/usr/bin/python3", &program("texts.py").display().to_string()])
+        .trace;
+    let out = sandbox
+        .rdbctl()
+        .env("RDBD_MEMORY", "lots")
+        .arg("batch")
+        .arg(&trace)
+        .args(["-e", "when"])
+        .output()
+        .unwrap();
+    let said = super::support::text(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("invalid value 'lots' for '--memory <N>'") && said.lines().count() == 1,
+        "{said}"
+    );
+}
+
+#[test]
 fn a_breakpoint_is_met_in_both_directions() {
     let (mut sandbox, trace, _) = prepared();
     sandbox.daemon();
