@@ -16,7 +16,8 @@ print(n)
 ";
 
 /// A search that nothing ends: a condition is evaluated in each round.
-const ENDLESS: [&str; 2] = ["break 3 if n < 0", "continue"];
+// A condition that is evaluated at each hit: reading would be too fast.
+const ENDLESS: [&str; 2] = ["break 3 if int(n) < 0", "continue"];
 
 fn recorded(python: &Python) -> (Sandbox, Recorded, u32) {
     let mut sandbox = Sandbox::new();
