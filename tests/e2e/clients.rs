@@ -15,8 +15,7 @@ while n < 30000:
 print(n)
 ";
 
-/// A search that nothing ends: a condition is evaluated in each round.
-// A condition that is evaluated at each hit: reading would be too fast.
+/// A search that nothing ends: a condition is evaluated in each round, for it calls something.
 const ENDLESS: [&str; 2] = ["break 3 if int(n) < 0", "continue"];
 
 fn recorded(python: &Python) -> (Sandbox, Recorded, u32) {
