@@ -98,7 +98,8 @@ impl Marks {
             id: m.info.id,
             place: BreakpointPlace::clone(&m.place),
             test: m.test.clone().filter(|_| m.watching.is_none()),
-            quiet: m.is_certain() && (self.quiet || m.info.ignore > 0 || m.action.is_some() && self.full),
+            // Once there is nothing to ignore any more, an action is carried out.
+            quiet: m.is_certain() && (self.quiet || if m.action.is_some() { self.full } else { m.info.ignore > 0 }),
         });
         until.chain(enabled).collect()
     }

@@ -93,10 +93,8 @@ fn judge_all(process: &mut Process, ids: &[u32], marks: &Marks, interrupt: &Inte
         }
     }
     for &id in &verdict.hit {
-        if let Some(action) = marks.action(id) {
-            if !marks.is_full() {
-                verdict.printed.push(carry_out(id, action, process, interrupt)?);
-            }
+        if let Some(action) = marks.action(id).filter(|_| !marks.is_full()) {
+            verdict.printed.push(carry_out(id, action, process, interrupt)?);
         }
     }
     Ok(verdict)

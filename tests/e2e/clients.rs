@@ -15,8 +15,8 @@ while n < 30000:
 print(n)
 ";
 
-/// A search that nothing ends: a condition is evaluated in each round.
-const ENDLESS: [&str; 2] = ["break 3 if n < 0", "continue"];
+/// A search that nothing ends: a condition is evaluated in each round, for it calls something.
+const ENDLESS: [&str; 2] = ["break 3 if int(n) < 0", "continue"];
 
 fn recorded(python: &Python) -> (Sandbox, Recorded, u32) {
     let mut sandbox = Sandbox::new();

@@ -137,7 +137,7 @@ fn a_long_search_shows_how_far_it_is_and_is_left_without_a_trace() {
     sandbox.daemon();
     let mut t = Terminal::replay(&sandbox, &trace);
     t.expect("(1)$ ");
-    t.keys("break sums.py:3 if n < 0\r");
+    t.keys("break sums.py:3 if int(n) < 0\r");
     t.expect("Breakpoint 1");
     t.keys("go 50%\r");
     t.expect("sums.py\", line");
