@@ -20,10 +20,10 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            count: 256,
+            count: 512,
             memory_kib: 300 * 1024,
             spacing: 10_000_000,
-            near: 6_000_000,
+            near: 4_000_000,
         }
     }
 }

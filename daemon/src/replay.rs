@@ -128,6 +128,30 @@ impl Process {
         }
     }
 
+    /// Runs forward, and tells what was passed since it was last asked, where stacks are known.
+    pub(crate) fn run_and_tell(&mut self, run: Run, interrupt: &Interrupt) -> Result<(Stopped, Option<Stretch>), Fault> {
+        let _armed = interrupt.arm(&self.body)?;
+        let since = self.host.written();
+        let answer = self
+            .link
+            .send(&Order::Run(run))
+            .and_then(|()| self.link.send(&Order::StretchHere))
+            .and_then(|()| self.link.receive(None));
+        interrupt.check()?;
+        let stopped = match self.judge(answer, since, Duration::ZERO).map_err(blame_trace)? {
+            Answer::Stopped(stopped) => stopped,
+            other => return Err(unexpected("Run", &other)),
+        };
+        self.position = stopped.position.clone();
+        let answer = self.link.receive(Some(Instant::now() + PATIENCE));
+        interrupt.check()?;
+        match self.judge(answer, since, PATIENCE).map_err(|f| self.hung(f))? {
+            Answer::Stretch(stretch) => Ok((stopped, Some(stretch))),
+            Answer::Done => Ok((stopped, None)),
+            other => Err(unexpected("StretchHere", &other)),
+        }
+    }
+
     /// Runs to where so many more instructions have been passed, or to the next stop point. The process must not become a checkpoint.
     pub(crate) fn step_instructions(&mut self, count: u64, interrupt: &Interrupt) -> Result<Stopped, Fault> {
         match self

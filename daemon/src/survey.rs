@@ -12,7 +12,6 @@ use crate::slice::{Pace, Slicer};
 use crate::survey_file::{Found, save};
 use crate::timeline::check_progress;
 use crate::tree::Tree;
-use rdb_protocol::Position;
 use rdb_protocol::replay::{Hits, Run, RunEnd};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -118,36 +117,30 @@ impl Pass {
     fn slice(&self, runner: &mut Process, slicer: &mut Slicer) -> Result<bool, Fault> {
         let before = runner.position().clone();
         let (time, event) = slicer.bounds(&before, None);
+        let run = Run {
+            until_time: Some(time),
+            until_event: Some(event),
+            hits: Hits::Ignore,
+        };
         let began = Instant::now();
-        let stopped = runner.run(
-            Run {
-                until_time: Some(time),
-                until_event: Some(event),
-                hits: Hits::Ignore,
-            },
-            &self.interrupt,
-        )?;
+        let (stopped, told) = if self.known.facts().survey == Progress::Complete {
+            (runner.run(run, &self.interrupt)?, None)
+        } else {
+            runner.run_and_tell(run, &self.interrupt)?
+        };
         let took = began.elapsed();
         check_progress(&before, &stopped, time)?;
         slicer.learn(took);
         self.known.extend(&before, &stopped.position, took);
         self.known.note(&stopped);
-        self.note_stretch(runner, stopped.end)?;
+        if let Some(told) = told {
+            self.known.index().add(stopped.position.time, told);
+        }
         if stopped.end == RunEnd::Goal {
             let cost = self.known.cost(stopped.position.time);
             self.tree().offer(runner, cost)?;
         }
         Ok(stopped.end == RunEnd::End)
-    }
-
-    /// Stretches end at stop points, where stacks are known, and at the end.
-    fn note_stretch(&self, runner: &mut Process, end: RunEnd) -> Result<(), Fault> {
-        let Position { time, location, .. } = runner.position().clone();
-        if self.known.facts().survey != Progress::Complete && (location.is_some() || end == RunEnd::End) {
-            let told = runner.take_stretch()?;
-            self.known.index().add(time, told);
-        }
-        Ok(())
     }
 
     fn finish(&self, runner: &mut Process) -> Result<(), Fault> {

@@ -123,6 +123,9 @@ pub enum Order {
     Row,
     /// What was passed since the last such order; from the first on that is noted. Answer: [`Answer::Stretch`].
     Stretch,
+    /// As [`Order::Stretch`], where stacks are known: at a stop point or at the end. Elsewhere the answer is [`Answer::Done`], and nothing is
+    /// taken. May be sent right behind a run's order: two answers for one round trip.
+    StretchHere,
 }
 
 /// What is evaluated where breakpoints are hit.

@@ -332,7 +332,8 @@ pub fn pause(agent: &mut Agent, end: RunEnd, breakpoints: &[u32]) {
                 Some(answer) => answer,
                 None => return,
             },
-            Order::Stretch => {
+            Order::StretchHere if agent.host.place().1.is_none() && !agent.replay().ended => Answer::Done,
+            Order::Stretch | Order::StretchHere => {
                 let threads: Vec<(u32, u64)> = alive(agent).map(|n| (n as u32, agent.threads[n].fs)).collect();
                 Answer::Stretch(agent.host.take_stretch(&threads))
             }

@@ -130,7 +130,8 @@ impl FakeProcess {
             },
             Order::NoteRaises { .. } => Answer::Done,
             Order::Entry { .. } => Answer::Entry(Entry { address: 0, code: 0 }),
-            Order::Stretch => {
+            Order::StretchHere if !self.state.standing && self.state.event < self.host.world.end() => Answer::Done,
+            Order::Stretch | Order::StretchHere => {
                 let s = &mut self.state;
                 let from = s.noted.replace(s.time);
                 Answer::Stretch(stretch(&self.host.world, from, s.time, s.standing))
