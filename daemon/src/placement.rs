@@ -48,20 +48,31 @@ pub(crate) struct Spot {
 /// A share of checkpoints and memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Share {
-    /// One of so many.
-    pub of: usize,
+    /// So many of [`Share::WHOLE`].
+    pub parts: usize,
 }
 
 impl Share {
-    /// Shares of so many recordings, that used last first. One alone has all; of several the last used has half, the one before a quarter, and
-    /// so on, but none less than the smallest.
+    /// All there is.
+    pub(crate) const WHOLE: usize = 1 << 10;
+
+    /// Shares of so many recordings, that used last first. One half is shared out evenly, so that none starves; of the other the last used
+    /// has half, the one before a quarter, and so on. Together no more than the whole.
     pub(crate) fn among(recordings: usize) -> impl Iterator<Item = Share> {
-        /// None starves.
-        const SMALLEST: usize = 32;
-        let first = if recordings > 1 { 2 } else { 1 };
-        std::iter::successors(Some(first), |of: &usize| Some((of * 2).min(SMALLEST)))
-            .take(recordings)
-            .map(|of| Share { of })
+        let half = Share::WHOLE / 2;
+        let even = half / recordings.max(1);
+        (0..recordings).map(move |rank| {
+            let own = if recordings == 1 {
+                half
+            } else {
+                half.checked_shr(u32::try_from(rank + 1).unwrap_or(u32::MAX)).unwrap_or(0)
+            };
+            Share { parts: even + own }
+        })
+    }
+
+    fn of(self, whole: u64) -> u64 {
+        whole * self.parts as u64 / Share::WHOLE as u64
     }
 }
 
@@ -71,13 +82,15 @@ pub(crate) struct Placement {
     limits: Limits,
     /// With so many the system refused another.
     refused: usize,
+    /// What one takes, on the average, in KiB.
+    size: u64,
 }
 
 impl Placement {
     /// Other recordings want some, too: at most this share of checkpoints and memory from now on.
     pub(crate) fn share(&mut self, whole: Limits, share: Share) {
-        self.limits.count = (whole.count / share.of).max(FEWEST);
-        self.limits.memory_kib = whole.memory_kib / share.of as u64;
+        self.limits.count = usize::try_from(share.of(whole.count as u64)).unwrap_or(whole.count).max(FEWEST);
+        self.limits.memory_kib = share.of(whole.memory_kib);
     }
 
     /// With these numbers.
@@ -85,12 +98,23 @@ impl Placement {
         Placement {
             limits,
             refused: usize::MAX,
+            size: 0,
         }
+    }
+
+    /// These are there: what they take on the average says how many there is room for.
+    pub(crate) fn learn(&mut self, spots: &[Spot]) {
+        self.size = spots.iter().map(|s| s.pss_kib).sum::<u64>() / (spots.len() as u64).max(1);
     }
 
     /// Most checkpoints at present.
     pub(crate) fn maximum(&self) -> usize {
-        self.limits.count.min(self.refused).max(FEWEST)
+        let room = self
+            .limits
+            .memory_kib
+            .checked_div(self.size)
+            .map_or(usize::MAX, |r| usize::try_from(r).unwrap_or(usize::MAX));
+        self.limits.count.min(self.refused).min(room).max(FEWEST)
     }
 
     /// The even spacing for a recording whose replay costs `total`: exact when that is known (`complete`), else the doubled
@@ -188,7 +212,7 @@ mod tests {
     }
 
     /// Surveys a recording of `total`, slice by slice, the way the survey does.
-    fn survey(placement: &Placement, total: u64, slice: u64) -> (Vec<Spot>, usize) {
+    fn survey(placement: &mut Placement, total: u64, slice: u64) -> (Vec<Spot>, usize) {
         let (mut spots, mut forks) = (vec![spot(0)], 0);
         let mut at = 0;
         while at < total {
@@ -197,6 +221,7 @@ mod tests {
             if placement.wants(&spots, at, window) {
                 spots.push(spot(at));
                 forks += 1;
+                placement.learn(&spots);
                 for v in placement.victims(&spots, 0, window, at).into_iter().rev() {
                     spots.remove(v);
                 }
@@ -207,9 +232,9 @@ mod tests {
 
     #[test]
     fn a_survey_leaves_an_even_set_with_few_forks() {
-        let placement = Placement::new(Limits::default());
+        let mut placement = Placement::new(Limits::default());
         for total in [50 * MS, 400 * MS, 1200 * MS, 9000 * MS, 600_000 * MS] {
-            let (spots, forks) = survey(&placement, total, 5 * MS);
+            let (spots, forks) = survey(&mut placement, total, 5 * MS);
             assert!(spots.len() <= placement.maximum());
             let mut costs: Vec<u64> = spots.iter().map(|s| s.cost).collect();
             costs.push(total);
@@ -221,18 +246,20 @@ mod tests {
 
     #[test]
     fn none_starves_and_the_last_used_has_most() {
-        let shares = |n| Share::among(n).map(|s| s.of).collect::<Vec<_>>();
-        assert_eq!(shares(1), [1]);
-        assert_eq!(shares(3), [2, 4, 8]);
-        assert_eq!(shares(16)[4..], [32; 12]);
+        let shares = |n| Share::among(n).map(|s| s.parts).collect::<Vec<_>>();
+        assert_eq!(shares(1), [1024]);
+        assert_eq!(shares(2), [512, 384]);
+        assert_eq!(shares(4), [384, 256, 192, 160]);
+        for n in 1..100 {
+            assert!(shares(n).iter().sum::<usize>() <= Share::WHOLE, "{n}");
+            assert!(shares(n).iter().all(|&s| s >= Share::WHOLE / 2 / n), "{n}");
+        }
         let whole = Limits::default();
-        let total: usize = Share::among(16).map(|s| whole.count / s.of).sum();
-        assert!(total < whole.count * 3 / 2, "{total}");
         let mut placement = Placement::new(whole);
-        placement.share(whole, Share { of: 4 });
-        let spots: Vec<Spot> = (0..100).map(|i| spot(i * MS)).collect();
-        assert_eq!(placement.victims(&spots, 0, MS, 100 * MS).len(), 100 - whole.count / 4);
-        placement.share(whole, Share { of: 1 });
+        placement.share(whole, Share { parts: 256 });
+        let spots: Vec<Spot> = (0..200).map(|i| spot(i * MS)).collect();
+        assert_eq!(placement.victims(&spots, 0, MS, 100 * MS).len(), 200 - 300 * 1024 / 4 / 1000);
+        placement.share(whole, Share { parts: Share::WHOLE });
         assert_eq!(placement.maximum(), whole.count);
     }
 
@@ -297,7 +324,7 @@ mod tests {
     #[test]
     fn a_long_seek_leaves_checkpoints_before_its_target() {
         let placement = Placement::new(Limits::default());
-        assert!(placement.near(0, 5 * MS).is_empty());
+        assert!(placement.near(0, 4 * MS).is_empty());
         let near = placement.near(0, 100 * MS);
         assert!(near.windows(2).all(|w| w[0] < w[1]));
         assert!(100 * MS - near.last().unwrap() <= 2 * MS);

@@ -163,6 +163,8 @@ impl Tree {
         if self.since_measured >= MEASURE_EVERY.max(self.checkpoints.len()) {
             self.measure();
         }
+        let spots = self.spots();
+        self.placement.learn(&spots);
         self.trim(cost);
         Ok(())
     }
