@@ -155,7 +155,7 @@ pub struct BatchArgs {
 
 /// Arguments of `query`.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("of").args(["at", "calls", "raises"]).required(true))]
+#[command(group = clap::ArgGroup::new("of").args(["at", "calls", "raises", "plan"]).required(true))]
 pub struct QueryArgs {
     /// The traces; `*` and `?` in quotes are for rdbctl to fill in
     #[arg(required = true, value_name = "TRACE")]
@@ -175,6 +175,9 @@ pub struct QueryArgs {
     /// Each exception of the class, or of any: when it began to be raised, its message, where
     #[arg(long, value_name = "CLASS", num_args = 0..=1, default_missing_value = "")]
     pub raises: Option<String>,
+    /// No rows, but at most N ranges of time that take about as long to replay, a JSON object a line: each for a query of its own with --from and --to
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub plan: Option<u32>,
     /// From this time on
     #[arg(long, value_name = "TIME")]
     pub from: Option<u64>,
@@ -273,6 +276,9 @@ pub struct PackArgs {
     /// The file to make [default: the trace's name and `.rdb`, here]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// With what rdbd has found out about it, so that who opens it need not wait for that
+    #[arg(long)]
+    pub survey: bool,
 }
 
 /// Arguments of `unpack`.

@@ -8,7 +8,7 @@
 //! * [`repl`], [`batch`]: the two front ends.
 //! * [`query`]: many stop points at once, as rows.
 //! * [`output`], [`info`], [`verify`]: what needs no daemon.
-//! * [`pack`], [`ls`], [`rm`]: traces as files.
+//! * [`pack`], [`ls`], [`rm`]: traces as files; `remote`: in object stores.
 //!
 //! A front end of one's own opens a [`link::Session`] and makes its requests: `examples/walk.rs` is a whole one. The link itself is
 //! described in `docs/protocol.md`.
@@ -31,6 +31,7 @@ pub mod paths;
 pub mod processes;
 pub mod query;
 pub mod record;
+mod remote;
 pub mod repl;
 pub mod rm;
 pub mod show;

@@ -75,11 +75,15 @@ impl Places {
         self.data.join("history")
     }
 
-    /// The trace directory a TRACE argument means, absolute. A packed trace is unpacked into the cache.
+    /// The trace directory a TRACE argument means, absolute. A packed trace is unpacked into the cache, one in an
+    /// object store brought there first.
     ///
     /// # Errors
     /// When there is none, or it is no trace.
     pub fn trace(&self, named: &Path) -> Result<PathBuf, Fault> {
+        if crate::remote::is_url(named) {
+            return crate::pack::opened(&crate::remote::fetched(named)?);
+        }
         let found = self.find(named)?;
         if found.is_file() {
             return crate::pack::opened(&found);

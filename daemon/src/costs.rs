@@ -4,6 +4,7 @@
 //! get there, which times alone do not: a stop point may stand for a nanosecond or for a matrix product.
 
 use rdb_protocol::Time;
+use rdb_protocol::client::Range;
 use serde::{Deserialize, Serialize};
 
 /// Most points kept; beyond it every other one goes.
@@ -90,6 +91,26 @@ impl Costs {
         self.at(to).saturating_sub(self.at(from))
     }
 
+    /// The stop points from the first to `last` in at most `parts` ranges that cost about the same, the start-up left out; ascending, without gaps.
+    pub(crate) fn ranges(&self, last: Time, parts: u32) -> Vec<Range> {
+        let (begin, end) = (self.at(Time(1)), self.at(last));
+        let parts = u64::from(parts.max(1));
+        let mut ranges = Vec::new();
+        let mut from = Time(1);
+        for part in 1..=parts {
+            let to = match part == parts {
+                true => last,
+                false => self.time_at(begin + scale(end.saturating_sub(begin), part, parts)).min(last),
+            };
+            if to >= from {
+                let cost = self.between(from, to);
+                ranges.push(Range { from, to, cost });
+                from = Time(to.0.saturating_add(1));
+            }
+        }
+        ranges
+    }
+
     /// Stop points and the nanoseconds they took, start-up left out: both above zero.
     fn rate(&self) -> (u64, u64) {
         let first = self.points.get(1).copied().unwrap_or((0, 0));
@@ -120,6 +141,23 @@ fn scale(value: u64, part: u64, whole: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ranges_cover_all_and_cost_the_same() {
+        let mut costs = Costs::default();
+        // A start-up, a cheap half, a dear half.
+        costs.extend(Time(1), 5_000_000);
+        costs.extend(Time(1000), 1_000_000);
+        costs.extend(Time(2000), 9_000_000);
+        let ranges = costs.ranges(Time(2000), 5);
+        assert_eq!(ranges.len(), 5);
+        assert_eq!((ranges[0].from, ranges[4].to), (Time(1), Time(2000)));
+        assert!(ranges.windows(2).all(|w| w[1].from.0 == w[0].to.0 + 1));
+        assert!(ranges.iter().all(|r| r.cost.abs_diff(2_000_000) < 20_000), "{ranges:?}");
+        // More parts than stop points.
+        assert_eq!(costs.ranges(Time(3), 10).iter().map(|r| r.to.0 - r.from.0 + 1).sum::<u64>(), 3);
+        assert_eq!(costs.ranges(Time(1), 4).len(), 1);
+    }
 
     #[test]
     fn interpolates_and_extrapolates() {

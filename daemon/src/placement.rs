@@ -102,6 +102,16 @@ impl Placement {
         }
     }
 
+    /// What one takes on the average, in KiB; 0 before that is known.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether these take more memory than there is for them.
+    pub(crate) fn is_over(&self, spots: &[Spot]) -> bool {
+        spots.iter().map(|s| s.pss_kib).sum::<u64>() > self.limits.memory_kib
+    }
+
     /// These are there: what they take on the average says how many there is room for.
     pub(crate) fn learn(&mut self, spots: &[Spot]) {
         self.size = spots.iter().map(|s| s.pss_kib).sum::<u64>() / (spots.len() as u64).max(1);

@@ -13,6 +13,8 @@ use std::sync::Arc;
 /// After so many new checkpoints, and as many as there are, the memory of all is measured anew: what they share changes as others come and
 /// go. One takes a fifth of a millisecond.
 const MEASURE_EVERY: usize = 32;
+/// Before one goes for want of memory they are measured, if so large a share of them is new.
+const MEASURE_SHARE: usize = 8;
 
 /// A paused copy.
 #[derive(Debug)]
@@ -148,7 +150,11 @@ impl Tree {
             Err(fault) => return Err(fault),
         };
         self.last_id += 1;
-        let pss_kib = pss_kib(process.body().pid()).unwrap_or(0);
+        // It will share as much as the others do, once the runner has gone on.
+        let pss_kib = match self.placement.size() {
+            0 => pss_kib(process.body().pid()).unwrap_or(0),
+            size => size,
+        };
         self.checkpoints.insert(
             place,
             Checkpoint {
@@ -163,8 +169,6 @@ impl Tree {
         if self.since_measured >= MEASURE_EVERY.max(self.checkpoints.len()) {
             self.measure();
         }
-        let spots = self.spots();
-        self.placement.learn(&spots);
         self.trim(cost);
         Ok(())
     }
@@ -210,9 +214,15 @@ impl Tree {
         for checkpoint in &mut self.checkpoints {
             checkpoint.pss_kib = pss_kib(checkpoint.process.body().pid()).unwrap_or(checkpoint.pss_kib);
         }
+        let spots = self.spots();
+        self.placement.learn(&spots);
     }
 
     fn trim(&mut self, reached: u64) {
+        // Not for want of memory that only seems to be taken.
+        if self.placement.is_over(&self.spots()) && self.since_measured > self.checkpoints.len() / MEASURE_SHARE {
+            self.measure();
+        }
         let (window, total) = (self.window(reached), self.known.facts().costs.total().max(reached));
         for victim in self.placement.victims(&self.spots(), self.cursor, window, total).into_iter().rev() {
             self.checkpoints.remove(victim);

@@ -152,6 +152,7 @@ impl<'a> Work<'a> {
                 retrying(self.timeline, task, |t, task| t.variables(frame, scope, limits, task)).map(Reply::Locals)
             }
             Call::ValueStack { limits } => retrying(self.timeline, task, |t, task| t.value_stack(limits, task)).map(Reply::ValueStack),
+            Call::Ranges { parts } => self.ranges(parts, task).map(Reply::Ranges),
             Call::Sources => Ok(Reply::Sources(self.sources(task)?.to_vec())),
             Call::Interrupt
             | Call::Open { .. }

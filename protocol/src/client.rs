@@ -266,6 +266,22 @@ pub enum Call {
     Sources,
     /// Abort the running request. Reply: [`Reply::Done`]; the aborted one fails with [`FailureCode::Interrupted`].
     Interrupt,
+    /// Ranges of time that take about as long to replay (waits for the survey). Reply: [`Reply::Ranges`].
+    Ranges {
+        /// So many at most.
+        parts: u32,
+    },
+}
+
+/// Part of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// Its first stop point.
+    pub from: Time,
+    /// Its last one.
+    pub to: Time,
+    /// What replaying it took when that was measured, in nanoseconds.
+    pub cost: u64,
 }
 
 /// What is replied.
@@ -305,6 +321,8 @@ pub enum Reply {
     Sources(Vec<SourceFile>),
     /// Rows of a query.
     Rows(SomeRows),
+    /// The ranges, ascending, without gaps.
+    Ranges(Vec<Range>),
 }
 
 /// What kind of failure; stable, for programs.

@@ -17,6 +17,7 @@ mod interrupts;
 mod kept;
 mod killed;
 mod locals;
+mod many;
 mod model;
 mod native;
 mod natives;

@@ -106,6 +106,8 @@ pub struct Sandbox {
     daemon: Option<Child>,
     /// Stop points in each stretch of the hit index: few, for programs here are short.
     pub stretch: u64,
+    /// For the checkpoints of the daemon, in MiB.
+    pub memory: u64,
 }
 
 impl Sandbox {
@@ -116,6 +118,7 @@ impl Sandbox {
             dir,
             daemon: None,
             stretch: 1000,
+            memory: 300,
         }
     }
 
@@ -130,6 +133,7 @@ impl Sandbox {
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env("XDG_RUNTIME_DIR", self.path("run"))
             .env("RDBD_STRETCH", self.stretch.to_string())
+            .env("RDBD_MEMORY", self.memory.to_string())
             .env("RDB_RDBD", env!("CARGO_BIN_EXE_rdbd"))
             .env_remove("PYTHONHASHSEED")
     }

@@ -5,7 +5,7 @@ use super::socket::{self, LinkError, Receiver, Sender};
 use crate::show::progress::Progress;
 use rdb_protocol::client::{
     Bookmark, BreakpointInfo, Call, Change, CheckpointInfo, Failure, FromDaemon, Hello, MAGIC, Notification, OutputLine, Past, Query,
-    Reply, Request, SomeRows, Stop, Target, TraceInfo, VERSION, Value, Watch, Welcome,
+    Range, Reply, Request, SomeRows, Stop, Target, TraceInfo, VERSION, Value, Watch, Welcome,
 };
 use rdb_protocol::{BreakpointPlace, Direction, Frame, FrameNumber, Limits, Location, Scope, SourceFile, Thread, Time, Variable};
 use std::os::unix::net::UnixStream;
@@ -476,6 +476,17 @@ impl Client {
     /// [`CallError`].
     pub fn query(&mut self, query: Query) -> Result<SomeRows, CallError> {
         self.rows(Call::Query(query))
+    }
+
+    /// Ranges of time that take about as long to replay, `parts` at most. Waits for the survey.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn ranges(&mut self, parts: u32) -> Result<Vec<Range>, CallError> {
+        match self.call(Call::Ranges { parts })? {
+            Reply::Ranges(ranges) => Ok(ranges),
+            _ => Err(CallError::Mismatch),
+        }
     }
 
     /// The next rows of the query under way.

@@ -10,7 +10,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// `$XDG_CACHE_HOME/rdb`, by default `~/.cache/rdb`.
-fn directory() -> PathBuf {
+pub(crate) fn directory() -> PathBuf {
     let absolute = |v: std::ffi::OsString| Some(PathBuf::from(v)).filter(|p| p.is_absolute());
     let home = || {
         env::var_os("HOME")
@@ -101,7 +101,7 @@ mod tests {
         fs::write(trace.join("survey"), "derived").unwrap();
         fs::write(trace.join("bookmarks"), "1 here\n").unwrap();
         let to = dir.join("t.rdb");
-        write::file(&trace, &to).unwrap();
+        write::file(&trace, &to, false).unwrap();
         to
     }
 

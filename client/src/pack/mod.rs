@@ -17,6 +17,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "object-store")]
+pub(crate) use cache::directory as cache_directory;
 pub(crate) use cache::opened;
 
 /// The first entry: a line `rdb-pack VERSION`, a line with the number of bytes.
@@ -49,7 +51,13 @@ pub fn pack(places: &Places, args: &PackArgs) -> Result<u8, Fault> {
     if to.symlink_metadata().is_ok() {
         return Err(Fault::new(format!("{} exists; choose another place or remove it", to.display())));
     }
-    let size = write::file(&trace, &to)?;
+    if args.survey && !trace.join(DERIVED).is_file() {
+        return Err(Fault::new(format!(
+            "nothing was found out about {} yet: open it once, for instance `rdbctl query {0} --plan 1`",
+            trace.display()
+        )));
+    }
+    let size = write::file(&trace, &to, args.survey)?;
     eprintln!("rdb: {}: {}", to.display(), bytes(size));
     Ok(0)
 }

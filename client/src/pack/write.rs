@@ -79,10 +79,13 @@ impl Read for Range<'_> {
     }
 }
 
-/// Packs the trace directory `trace` into the new file `to`, which is there whole or not at all. Its size.
-pub(super) fn file(trace: &Path, to: &Path) -> Result<u64, Fault> {
+/// Packs the trace directory `trace` into the new file `to`, which is there whole or not at all; with the daemon's findings or not. Its size.
+pub(super) fn file(trace: &Path, to: &Path, derived: bool) -> Result<u64, Fault> {
     let mut contents = Vec::new();
     collect(trace, Path::new(""), &mut HashMap::new(), &mut contents)?;
+    if !derived {
+        contents.retain(|(path, _)| path.file_name().is_none_or(|name| name != DERIVED));
+    }
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     let step = to.with_file_name(format!(".{name}.{}", std::process::id()));
     let written = write(trace, &contents, &step).and_then(|size| {
@@ -110,7 +113,7 @@ fn collect(
         let path = below.join(entry.file_name());
         let meta = entry.metadata().map_err(failed)?;
         // A name of another kind is nothing of ours, and the other side would refuse it. What processes share is of use only while recording.
-        if !is_own_path(&path) || path == Path::new(rdb_trace::SHARED_FILE) || entry.file_name() == DERIVED {
+        if !is_own_path(&path) || path == Path::new(rdb_trace::SHARED_FILE) {
             continue;
         }
         if meta.is_dir() {

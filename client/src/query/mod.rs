@@ -3,11 +3,13 @@
 //! * `traces`: which recordings are meant.
 //! * `columns`: what a row has, by the kind of the question.
 //! * `table`, `jsonl`, `comma`, `parquet`: how rows look.
+//! * `plan`: what a scheduler needs that divides one query among workers.
 
 mod columns;
 mod comma;
 mod jsonl;
 mod parquet;
+mod plan;
 mod table;
 mod traces;
 
@@ -58,6 +60,9 @@ trait Sink {
 /// # Errors
 /// [`Fault`].
 pub fn run(places: &Places, args: &QueryArgs) -> Result<u8, Fault> {
+    if let Some(parts) = args.plan {
+        return plan::run(places, args, parts);
+    }
     let query = question(args)?;
     let all = traces::expand(&args.traces)?;
     let columns = Columns::of(&query.of, all.len() > 1 || args.traces.iter().any(|t| traces::is_pattern(t)));
@@ -168,7 +173,7 @@ fn question(args: &QueryArgs) -> Result<Query, Fault> {
         (None, None, Some(class)) => QueryOf::Raises {
             class: Some(class.clone()).filter(|c| !c.is_empty()),
         },
-        _ => return Err(Fault::new("say what to look for: one of --at, --calls and --raises")),
+        _ => return Err(Fault::new("say what to look for: one of --at, --calls, --raises and --plan")),
     };
     Ok(Query {
         of,

@@ -276,7 +276,7 @@ impl Connection<'_> {
                 lines: (1..=10).collect(),
                 functions: vec![],
             }]),
-            Call::Query(_) | Call::MoreRows => return invalid("no queries here"),
+            Call::Query(_) | Call::MoreRows | Call::Ranges { .. } => return invalid("no queries here"),
             Call::Interrupt => Reply::Done,
         })
     }

@@ -15,6 +15,9 @@ use rdb_protocol::{Activation, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
+/// No interpreter's stack is deeper; a file may say anything.
+const DEEPEST: usize = 1 << 24;
+
 /// What is known of the stretches up to now. They follow each other without a gap, from the first stop point on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Index {
@@ -180,7 +183,7 @@ impl Stacks {
         for change in &passed.stacks {
             let stack = self.0.entry(change.thread).or_default();
             // What is not known is no one's activation.
-            stack.resize(change.kept as usize, Activation::default());
+            stack.resize((change.kept as usize).min(DEEPEST), Activation::default());
             stack.extend(&change.entered);
         }
     }

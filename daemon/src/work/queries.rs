@@ -7,12 +7,14 @@ use crate::moves::FIRST;
 use crate::progress::Task;
 use crate::query::{Query, UnderWay, Used};
 use rdb_protocol::BreakpointPlace;
-use rdb_protocol::client::{FailureCode, Query as Asked, QueryOf};
+use rdb_protocol::client::{FailureCode, Query as Asked, QueryOf, Range};
 
 /// No value is shown with more characters: a few of that size fit into an answer.
 const LONGEST: u32 = 1 << 20;
 /// Numbered objects in the code of a query.
 const MOST_OBJECTS: usize = 16;
+/// Nobody has more machines.
+const MOST_PARTS: u32 = 100_000;
 
 impl Work<'_> {
     /// Begins a query.
@@ -22,6 +24,13 @@ impl Work<'_> {
         let begun = self.begin(asked, task);
         self.timeline.marks = Marks::default();
         begun
+    }
+
+    /// The recording in parts.
+    pub(super) fn ranges(&mut self, parts: u32, task: &mut Task<'_>) -> Result<Vec<Range>, Fault> {
+        self.timeline.require_stop_points()?;
+        let last = self.timeline.last(task)?;
+        Ok(self.recording.known.facts().costs.ranges(last, parts.min(MOST_PARTS)))
     }
 
     fn begin(&mut self, mut asked: Asked, task: &mut Task<'_>) -> Result<UnderWay, Fault> {
