@@ -69,7 +69,7 @@ pub enum Subcommand {
     Pack(PackArgs),
     /// Make a trace directory of a packed recording
     #[command(after_help = "Example:\n  rdbctl unpack crash.rdb -o crash\n\n\
-        Every command takes a packed recording directly, too; it is then unpacked into the cache, where it may be deleted at any time.")]
+        Every command takes a packed recording directly, too (and, built with --features object-store, the URL of one: s3://, file://); it is then unpacked into the cache, where it may be deleted at any time.")]
     Unpack(UnpackArgs),
     /// List the recordings in the data directory
     #[command(after_help = "Example:\n  rdbctl ls")]

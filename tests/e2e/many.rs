@@ -5,7 +5,7 @@ use super::support::{Prompt, Sandbox, children, travelling};
 use super::travel::Dice;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Barrier;
+use std::sync::{Barrier, Mutex};
 
 /// Open at once.
 const TRACES: u64 = 16;
@@ -30,6 +30,13 @@ fn pss(pids: &[i32]) -> u64 {
         line.split_whitespace().nth(1)?.parse::<u64>().ok()
     };
     pids.iter().filter_map(of).sum()
+}
+
+/// The paused copies that `info checkpoints` names: without the root and the first stop point, which are always there.
+fn checkpoints(client: &mut Prompt) -> Vec<i32> {
+    let answer = client.ask("info checkpoints");
+    let rows = answer["text"].as_str().unwrap().lines().skip(3);
+    rows.map(|l| l.split_whitespace().nth(2).unwrap().parse().unwrap()).collect()
 }
 
 #[test]
@@ -58,6 +65,7 @@ fn sixteen_traces_at_once_share_one_budget() {
     let daemon = sandbox.daemon();
     let all_there = Barrier::new(traces.len() + 1);
     let looked = Barrier::new(traces.len() + 1);
+    let paused = Mutex::new(Vec::new());
     let visit = |client: &mut Prompt, number: u64, rounds: u64| {
         let mut dice = Dice::new(number);
         for _ in 0..6 {
@@ -76,12 +84,13 @@ fn sixteen_traces_at_once_share_one_budget() {
     };
     std::thread::scope(|scope| {
         for ((rounds, trace), number) in traces.iter().zip(0..) {
-            let (sandbox, all_there, looked, visit) = (&sandbox, &all_there, &looked, &visit);
+            let (sandbox, all_there, looked, visit, paused) = (&sandbox, &all_there, &looked, &visit, &paused);
             scope.spawn(move || {
                 let mut client = Prompt::new(sandbox, trace);
                 // Three for each round, the three first lines, the loop's last look, the last line and its end.
                 assert_eq!(client.ask("go end")["time"], 3 * rounds + 6, "client {number}");
                 visit(&mut client, number, *rounds);
+                paused.lock().unwrap().extend(checkpoints(&mut client));
                 all_there.wait();
                 looked.wait();
                 // None has starved.
@@ -90,8 +99,15 @@ fn sixteen_traces_at_once_share_one_budget() {
             });
         }
         all_there.wait();
-        let (all, count) = (pss(&children(daemon)), children(daemon).len());
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{count} processes, {all} KiB\n").as_bytes());
+        let alive = children(daemon);
+        let paused: Vec<i32> = paused.lock().unwrap().iter().copied().filter(|pid| alive.contains(pid)).collect();
+        assert!(
+            paused.len() > traces.len(),
+            "only {} checkpoints: the budget is no bound here",
+            paused.len()
+        );
+        let taken = pss(&paused);
+        assert!(taken <= BUDGET * 1024, "{} checkpoints take {taken} KiB", paused.len());
         looked.wait();
     });
 }
