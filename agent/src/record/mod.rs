@@ -117,6 +117,7 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
     let mut fix = fixed(agent, Kind::Syscall, number, context, 0);
     let row = syscalls::row(number);
     let mut saved_mask = None;
+    let mask = signals::mask(agent);
     let policy = row.map_or(Policy::Refuse, |r| waiting::policy(r, &args));
     let agent = match policy {
         Policy::Refuse => {
@@ -192,6 +193,11 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
             agent
         }
     };
+    // What was blocked and waits in the kernel comes before the program goes on (sigprocmask(2)): it is let in here.
+    let open = signals::mask(agent);
+    if mask & !open != 0 && saved_mask.is_none() {
+        sys::set_mask(signals::kernel_mask(open));
+    }
     deliver(agent, context, number, saved_mask);
     after_event(agent);
 }
@@ -235,6 +241,7 @@ fn plain(
         sys::raw(number, call)
     };
     complete(agent, context, fix, row, args, before, ret);
+    waiting::unlocked(number, args);
     if shown {
         sharing::log_changes(agent);
     }
@@ -310,6 +317,11 @@ fn blocking(
     let before = syscalls::before(row, args);
     let shown = agent.recorder().sharing.is_written(number, args);
     let me = agent.current;
+    if waiting::locks(number, args) {
+        let (agent, ret) = waiting::lock(agent, number, args);
+        complete(agent, context, *fix, row, args, before, ret);
+        return agent;
+    }
     let bounced = Bounced::prepare(agent, row, args, before);
     let call = bounced.args;
     let (agent, ret) = released(agent, || waiting::patiently(me, number, &call));
@@ -358,7 +370,8 @@ fn deliver(agent: &mut Agent, context: &mut Context, number: u64, mut saved_mask
         let mut fix = fixed(agent, Kind::Signal, signal, context, 0);
         let interrupted = context.rax.cast_signed() == -errno::EINTR && number != nr::RT_SIGRETURN;
         fix.args = [number, 0, 0, 0, 0, 0];
-        if first && interrupted && action[1] & signals::flag::RESTART != 0 && signals::restartable(number) {
+        let restarts = action[1] & signals::flag::RESTART != 0 && signals::restartable(number) || waiting::locks(number, &context.args());
+        if first && interrupted && restarts {
             fix.flags = 1;
             context.rip -= 2;
             context.rax = number;
