@@ -20,6 +20,7 @@ mod programs;
 mod python;
 mod query;
 mod raises;
+mod random;
 mod recording;
 mod reference;
 mod references;
