@@ -241,7 +241,6 @@ fn plain(
         sys::raw(number, call)
     };
     complete(agent, context, fix, row, args, before, ret);
-    waiting::unlocked(number, args);
     if shown {
         sharing::log_changes(agent);
     }
@@ -317,11 +316,6 @@ fn blocking(
     let before = syscalls::before(row, args);
     let shown = agent.recorder().sharing.is_written(number, args);
     let me = agent.current;
-    if waiting::locks(number, args) {
-        let (agent, ret) = waiting::lock(agent, number, args);
-        complete(agent, context, *fix, row, args, before, ret);
-        return agent;
-    }
     let bounced = Bounced::prepare(agent, row, args, before);
     let call = bounced.args;
     let (agent, ret) = released(agent, || waiting::patiently(me, number, &call));
@@ -370,8 +364,7 @@ fn deliver(agent: &mut Agent, context: &mut Context, number: u64, mut saved_mask
         let mut fix = fixed(agent, Kind::Signal, signal, context, 0);
         let interrupted = context.rax.cast_signed() == -errno::EINTR && number != nr::RT_SIGRETURN;
         fix.args = [number, 0, 0, 0, 0, 0];
-        let restarts = action[1] & signals::flag::RESTART != 0 && signals::restartable(number) || waiting::locks(number, &context.args());
-        if first && interrupted && restarts {
+        if first && interrupted && action[1] & signals::flag::RESTART != 0 && signals::restartable(number) {
             fix.flags = 1;
             context.rip -= 2;
             context.rax = number;

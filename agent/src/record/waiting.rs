@@ -1,11 +1,9 @@
 //! Which calls may wait: most by their row, some by what they are asked.
 
-use crate::memory::{try_copy_in, try_get, try_words};
-use crate::state::{Agent, released};
+use crate::memory::{try_copy_in, try_get};
 use crate::sys::{self, errno, nr};
 use crate::syscalls::{Len, Policy, Row, Span};
 use crate::threads::token;
-use rdb_trace::Kind;
 
 /// How this call is recorded.
 pub fn policy(row: &Row, a: &[u64; 6]) -> Policy {
@@ -59,73 +57,12 @@ mod operation {
     pub(super) const LOCK_PI2: u64 = 13;
 }
 
-/// Whether another thread has a priority-inheriting lock. What the kernel says to its own owner, or of a bad address, it says at once.
-fn is_taken(at: u64) -> bool {
-    const OWNER: u32 = 0x3fff_ffff;
-    let me = sys::raw(nr::GETTID, [0; 6]);
-    try_get::<u32>(at).is_some_and(|word| word & OWNER != 0 && i64::from(word & OWNER) != me)
-}
-
-/// Whether a call waits for a priority-inheriting lock.
-#[must_use]
-pub fn locks(number: u64, a: &[u64; 6]) -> bool {
-    number == nr::FUTEX && matches!(a[1] & 0x7f, operation::LOCK_PI | operation::LOCK_PI2)
-}
-
-/// Waits for such a lock, whose word the kernel would change when it comes to that, while other threads run: it is waited for as for any
-/// word, marked under the token, and taken under the token, too, when it is free.
-pub fn lock(agent: &'static mut Agent, number: u64, a: &[u64; 6]) -> (&'static mut Agent, i64) {
-    /// Who dies with the lock wakes nobody here, nor does who is not recorded: it is looked after so often, in nanoseconds.
-    const OFTEN: u64 = 20_000_000;
-    const SECOND: u64 = 1_000_000_000;
-    const PRIVATE: u64 = 0x80;
-    const CLOCK_REALTIME: u64 = 256;
-    const ALL: u64 = 0xffff_ffff;
-    let me = agent.current;
-    let mut agent = agent;
-    // FUTEX_LOCK_PI's limit is one of CLOCK_REALTIME whatever it says.
-    let real = a[1] & 0x7f == operation::LOCK_PI || a[1] & CLOCK_REALTIME != 0;
-    let limit = if a[3] == 0 { None } else { try_words::<2>(a[3]) };
-    let limit = limit.map(|[s, n]| s.saturating_mul(SECOND).saturating_add(n));
-    while is_taken(a[0]) {
-        let Some(word) = try_get::<u32>(a[0]) else { break };
-        let now = sys::clock(u64::from(!real));
-        if limit.is_some_and(|l| l <= now) {
-            return (agent, -errno::ETIMEDOUT);
-        }
-        let until = limit.unwrap_or(u64::MAX).min(now + OFTEN);
-        let until = [until / SECOND, until % SECOND];
-        let flags = operation::WAIT_BITSET | a[1] & PRIVATE | if real { CLOCK_REALTIME } else { 0 };
-        let wait = [a[0], flags, u64::from(word), until.as_ptr() as u64, 0, ALL];
-        let ret;
-        (agent, ret) = released(agent, || super::interruptible(me, number, &wait));
-        if ret == -errno::EINTR {
-            return (agent, ret);
-        }
-        if is_taken(a[0])
-            && let Some(marked) = mark(number, a)
-        {
-            let fix = super::fixed_at(agent, Kind::Changed);
-            agent.recorder().log.event(fix).program(&[marked]).done();
-        }
-    }
-    (agent, sys::raw(number, *a))
-}
-
-/// A lock was given up: whoever waits for it does so as for any word.
-pub fn unlocked(number: u64, a: &[u64; 6]) {
-    const UNLOCK_PI: u64 = 7;
-    const PRIVATE: u64 = 0x80;
-    if number == nr::FUTEX && a[1] & 0x7f == UNLOCK_PI {
-        sys::raw(nr::FUTEX, [a[0], 1 | a[1] & PRIVATE, 0x7fff_ffff, 0, 0, 0]);
-    }
-}
-
 fn futex(a: &[u64; 6]) -> Policy {
+    const OWNER: u32 = 0x3fff_ffff;
     match a[1] & 0x7f {
         operation::WAIT | operation::WAIT_BITSET | operation::WAIT_REQUEUE_PI => Policy::Blocks,
         // Free: the kernel takes it at once, in the word, which must happen under the token.
-        operation::LOCK_PI | operation::LOCK_PI2 if is_taken(a[0]) => Policy::Blocks,
+        operation::LOCK_PI | operation::LOCK_PI2 if try_get::<u32>(a[0]).is_some_and(|word| word & OWNER != 0) => Policy::Blocks,
         _ => Policy::Plain,
     }
 }
