@@ -28,6 +28,7 @@ mod programs;
 mod python;
 mod query;
 mod raises;
+mod random;
 mod recording;
 mod reference;
 mod references;

@@ -156,6 +156,13 @@ impl Stub {
     }
 }
 
+/// Whether there is room where a jump at `at` would lead whose byte at this offset must be an `int3`. Its last one says that the stub lies
+/// before it by 0x3400_0000 bytes: programs that are not position-independent begin lower.
+#[must_use]
+pub fn has_room(at: u64, begin: u64) -> bool {
+    begin != JUMP as u64 - 1 || at > 0x3500_0000
+}
+
 /// Maps room for a stub near `at`, and chooses where in it the stub begins: so that the bytes of the jump's distance at these offsets
 /// from `at` are `int3`. The area, and the entry.
 fn place(at: u64, begins: &[usize]) -> Option<(u64, u64)> {

@@ -286,6 +286,7 @@ impl Bounced {
             };
             let len = match o.len {
                 Len::Left(_) => m.len,
+                Len::ItemsBoth(..) if ret == -errno::EINTR => m.len,
                 _ if ret < 0 && !matches!(o.len, Len::Remaining(_)) => 0,
                 Len::Ret(_) => ret.cast_unsigned(),
                 Len::RetOf(n, _) => ret.cast_unsigned().saturating_mul(u64::from(n)),

@@ -118,6 +118,7 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
     let mut fix = fixed(agent, Kind::Syscall, number, context, 0);
     let row = syscalls::row(number);
     let mut saved_mask = None;
+    let mask = signals::mask(agent);
     let policy = row.map_or(Policy::Refuse, |r| waiting::policy(r, &args));
     let agent = match policy {
         Policy::Refuse => {
@@ -193,6 +194,11 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
             agent
         }
     };
+    // What was blocked and waits in the kernel comes before the program goes on (sigprocmask(2)): it is let in here.
+    let open = signals::mask(agent);
+    if mask & !open != 0 && saved_mask.is_none() {
+        sys::set_mask(signals::kernel_mask(open));
+    }
     deliver(agent, context, number, saved_mask);
     after_event(agent);
 }
@@ -226,7 +232,11 @@ fn plain(
         sharing::before_write(agent);
     }
     let call = files::substitute(agent, number, *args);
-    let ret = if waits {
+    let ret = if waits && waiting::tells_when_interrupted(row) {
+        let bounced = Bounced::prepare(agent, row, &call, before);
+        let ret = interruptible(agent.current, number, &bounced.args);
+        bounced.copy_back(row, ret)
+    } else if waits {
         interruptible(agent.current, number, &call)
     } else {
         sys::raw(number, call)
@@ -268,11 +278,22 @@ fn complete(agent: &mut Agent, context: &mut Context, mut fix: Fixed, row: &Row,
 fn interruptible(thread: usize, number: u64, args: &[u64; 6]) -> i64 {
     use core::sync::atomic::Ordering::SeqCst;
     let me = slot(thread);
+    let mut call = *args;
+    let mut left = [0u64; 2];
+    let sleep = waiting::sleep(number, args);
+    if let Some((_, to)) = sleep
+        && call[to] == 0
+    {
+        call[to] = left.as_mut_ptr() as u64;
+    }
     loop {
         me.nudged.store(false, SeqCst);
-        let ret = sys::interruptible(number, args, &me.wanted);
+        let ret = sys::interruptible(number, &call, &me.wanted);
         if ret != -errno::EINTR || !me.nudged.load(SeqCst) || me.wanted.load(SeqCst) != 0 {
             return ret;
+        }
+        if let Some((from, to)) = sleep {
+            call[from] = call[to];
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::instructions::{self, LONGEST};
 use crate::interpreters::cpython::ticks;
 use crate::memory;
+use crate::preempt::stub::has_room;
 use crate::preempt::{MOST_ACCESSED, State, is_program, relocate};
 use crate::state::{Agent, Mode};
 use crate::sys;
@@ -66,8 +67,11 @@ impl Stepping {
     /// Whether a moment at this place can be found again: fast, if such a place comes soon.
     fn fits(&self, at: u64) -> bool {
         match relocate::cover(at) {
-            // Who jumps into the middle of a jump is slow.
-            Some(pieces) if self.steps < PICKY_STEPS => pieces.iter().skip(1).all(|p| !self.targets.contains(&p.at)),
+            // Who jumps into the middle of a jump is slow. So is an `int3` in place of one, for want of room where the jump would lead.
+            Some(pieces) if self.steps < PICKY_STEPS => pieces
+                .iter()
+                .skip(1)
+                .all(|p| !self.targets.contains(&p.at) && has_room(at, p.at - at)),
             Some(_) => true,
             None => self.steps >= PICKY_STEPS && relocate::Piece::at(at).is_some(),
         }

@@ -2,7 +2,7 @@
 
 use crate::memory::{try_copy_in, try_get};
 use crate::sys::{self, errno, nr};
-use crate::syscalls::{Policy, Row, Span};
+use crate::syscalls::{Len, Policy, Row, Span};
 use crate::threads::token;
 
 /// How this call is recorded.
@@ -11,11 +11,41 @@ pub fn policy(row: &Row, a: &[u64; 6]) -> Policy {
     const F_OFD_SETLKW: u64 = 38;
     match u64::from(row.nr) {
         nr::FUTEX => futex(a),
+        // Whoever is stopped by it must not keep those waiting that it shares memory with.
+        nr::KILL | TKILL if stops(a[1]) => Policy::Blocks,
+        nr::TGKILL if stops(a[2]) => Policy::Blocks,
         nr::FCNTL if matches!(a[1] & 0xffff_ffff, F_SETLKW | F_OFD_SETLKW) => Policy::Blocks,
         nr::OPEN if opens_pipe(AT_FDCWD, a[0], a[1]) => Policy::Blocks,
         nr::OPENAT if opens_pipe(a[0], a[1], a[2]) => Policy::Blocks,
         _ => row.policy,
     }
+}
+
+const TKILL: u64 = 200;
+
+/// Whether a signal stops who does nothing about it: SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU.
+fn stops(signal: u64) -> bool {
+    matches!(signal, 19..=22)
+}
+
+/// Where a call has how long it is to sleep, and where it tells what is left of that when it is interrupted (nanosleep(2)).
+#[must_use]
+pub fn sleep(number: u64, a: &[u64; 6]) -> Option<(usize, usize)> {
+    const ABSOLUTE: u64 = 1;
+    match number {
+        nr::NANOSLEEP => Some((0, 1)),
+        nr::CLOCK_NANOSLEEP if a[1] & ABSOLUTE == 0 => Some((2, 3)),
+        _ => None,
+    }
+}
+
+/// Whether a call may have written something when it is interrupted: then that must not be the program's memory, for the agent's own
+/// signals interrupt, too, and the call is made again.
+#[must_use]
+pub fn tells_when_interrupted(row: &Row) -> bool {
+    row.outs
+        .iter()
+        .any(|o| matches!(o.len, Len::Remaining(_) | Len::Left(_) | Len::ItemsBoth(..)))
 }
 
 /// futex(2) operations that wait.

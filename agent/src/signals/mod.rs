@@ -17,8 +17,9 @@ use core::sync::atomic::Ordering;
 
 /// SIGKILL and SIGSTOP cannot be blocked.
 const UNBLOCKABLE: u64 = 1 << 8 | 1 << 18;
-/// Signals the agent needs and therefore never blocks in the kernel: SIGTRAP, SIGBUS, SIGSEGV, SIGSYS, and what interrupts native code.
-const NEEDED: u64 = 1 << 4 | 1 << 6 | 1 << 10 | 1 << 30 | 1 << (NUDGE - 1);
+/// Signals the agent needs and therefore never blocks in the kernel: SIGILL, SIGTRAP, SIGBUS, SIGSEGV, SIGSYS, and what interrupts native
+/// code.
+const NEEDED: u64 = 1 << 3 | 1 << 4 | 1 << 6 | 1 << 10 | 1 << 30 | 1 << (NUDGE - 1);
 /// What waits while a note of a signal is made, and in threads that begin: all but what the agent's own code may raise. Otherwise
 /// each of many real-time signals that are let in at once would have a frame on top of the one before.
 pub const HELD: u64 = !(1 << 3 | 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 30);

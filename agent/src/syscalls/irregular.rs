@@ -60,6 +60,8 @@ pub fn extra_outputs(number: u64, a: &[u64; 6], ret: u64, spans: &mut Vec<Span>)
     match number {
         nr::READV | nr::PREADV | nr::PREADV2 => spans.extend(io_vectors(a[1], a[2], ret)),
         nr::RECVMSG => message(a[1], ret, spans),
+        // mincore(2): a byte a page.
+        27 => add(a[2], a[1].div_ceil(4096)),
         // recvmmsg(2): an array of mmsghdr (64 bytes), each with its own length.
         nr::RECVMMSG => {
             for i in 0..ret {

@@ -158,6 +158,8 @@ pub fn outputs(row: &Row, args: &[u64; 6], before: Before, ret: i64, spans: &mut
             Len::Remaining(n) if ret == -crate::sys::errno::EINTR => u64::from(n),
             Len::Remaining(_) => 0,
             Len::Left(n) => u64::from(n),
+            // poll(2) says that nothing has happened when it is interrupted, too.
+            Len::ItemsBoth(..) if ret == -crate::sys::errno::EINTR => cap,
             _ if ret < 0 => 0,
             Len::Ret(_) => ret.cast_unsigned().min(cap),
             Len::RetOf(n, _) => ret.cast_unsigned().saturating_mul(u64::from(n)).min(cap),
