@@ -116,6 +116,7 @@ pub mod nr {
 pub mod errno {
     pub const EPERM: i64 = 1;
     pub const ENOENT: i64 = 2;
+    pub const ESRCH: i64 = 3;
     pub const EINTR: i64 = 4;
     pub const ENXIO: i64 = 6;
     pub const ENOEXEC: i64 = 8;

@@ -7,6 +7,7 @@ pub mod cpuid;
 pub mod exec;
 pub mod files;
 pub mod group;
+pub mod inheriting;
 pub mod listing;
 pub mod log;
 pub mod outputs;
@@ -242,6 +243,7 @@ fn plain(
         sys::raw(number, call)
     };
     complete(agent, context, fix, row, args, before, ret);
+    inheriting::unlocked(number, args);
     if shown {
         sharing::log_changes(agent);
     }
@@ -310,13 +312,18 @@ fn blocking(
     let number = u64::from(row.nr);
     let mut enter = *fix;
     enter.kind = Kind::Enter;
-    let marked = waiting::mark(number, args);
+    let marked = inheriting::mark(number, args);
     agent.recorder().log.event(enter).program(marked.as_slice()).done();
     fix.kind = Kind::Complete;
     fix.registers = 0;
     let before = syscalls::before(row, args);
     let shown = agent.recorder().sharing.is_written(number, args);
     let me = agent.current;
+    if inheriting::locks(number, args) {
+        let (agent, ret) = inheriting::lock(agent, number, args);
+        complete(agent, context, *fix, row, args, before, ret);
+        return agent;
+    }
     let bounced = Bounced::prepare(agent, row, args, before);
     let call = bounced.args;
     let sooner = chaos::sooner(number, args);
@@ -366,7 +373,9 @@ fn deliver(agent: &mut Agent, context: &mut Context, number: u64, mut saved_mask
         let mut fix = fixed(agent, Kind::Signal, signal, context, 0);
         let interrupted = context.rax.cast_signed() == -errno::EINTR && number != nr::RT_SIGRETURN;
         fix.args = [number, 0, 0, 0, 0, 0];
-        if first && interrupted && action[1] & signals::flag::RESTART != 0 && signals::restartable(number) {
+        let restarts =
+            action[1] & signals::flag::RESTART != 0 && signals::restartable(number) || inheriting::locks(number, &context.args());
+        if first && interrupted && restarts {
             fix.flags = 1;
             context.rip -= 2;
             context.rax = number;

@@ -1,8 +1,8 @@
 //! Which calls may wait: most by their row, some by what they are asked.
 
-use crate::memory::{try_copy_in, try_get};
+use crate::memory::try_get;
 use crate::sys::{self, errno, nr};
-use crate::syscalls::{Len, Policy, Row, Span};
+use crate::syscalls::{Len, Policy, Row};
 use crate::threads::token;
 
 /// How this call is recorded.
@@ -58,11 +58,10 @@ mod operation {
 }
 
 fn futex(a: &[u64; 6]) -> Policy {
-    const OWNER: u32 = 0x3fff_ffff;
     match a[1] & 0x7f {
         operation::WAIT | operation::WAIT_BITSET | operation::WAIT_REQUEUE_PI => Policy::Blocks,
         // Free: the kernel takes it at once, in the word, which must happen under the token.
-        operation::LOCK_PI | operation::LOCK_PI2 if try_get::<u32>(a[0]).is_some_and(|word| word & OWNER != 0) => Policy::Blocks,
+        operation::LOCK_PI | operation::LOCK_PI2 if super::inheriting::is_taken(a[0]) => Policy::Blocks,
         _ => Policy::Plain,
     }
 }
@@ -127,17 +126,6 @@ pub fn futex_limit(number: u64, args: &[u64; 6]) -> Option<u64> {
         operation::WAIT_BITSET => Some(limit.saturating_sub(sys::clock(futex_clock(args)))),
         _ => None,
     }
-}
-
-/// Marks a priority-inheriting lock that is taken as waited for, as the kernel is about to do: under the token, so that the
-/// owner finds the mark at the same place in replay. The word, when it was marked.
-pub fn mark(number: u64, a: &[u64; 6]) -> Option<Span> {
-    const WAITERS: u32 = 0x8000_0000;
-    if number != nr::FUTEX || !matches!(a[1] & 0x7f, operation::LOCK_PI | operation::LOCK_PI2) {
-        return None;
-    }
-    let word: u32 = try_get(a[0])?;
-    try_copy_in(a[0], &(word | WAITERS).to_le_bytes()).then_some(Span { addr: a[0], len: 4 })
 }
 
 const AT_FDCWD: u64 = (-100i64).cast_unsigned();
