@@ -250,7 +250,12 @@ impl Bounced {
         for (arg, m) in &self.outs {
             let pure = row.outs.iter().any(|o| o.arg as usize == *arg && matches!(o.len, Len::Ret(_)));
             if !pure {
-                fill(m);
+                // A sleep that a signal prevents has all its time left: the kernel, which is not asked, does not say so.
+                let program = match super::waiting::sleep(number, &self.args) {
+                    Some((time, left)) if left == *arg => self.args[time],
+                    _ => m.program,
+                };
+                fill(&Moved { program, ..*m });
             }
             self.args[*arg] = m.agent;
         }
