@@ -175,7 +175,7 @@ fn who_stays_gets_the_checkpoints_of_who_has_gone() {
     let second = tempfile::tempdir().unwrap();
     write_trace(second.path());
     let goes = Client::open_trace(&daemon, second.path());
-    assert_eq!(most(), whole / 4, "the other one is used last");
+    assert_eq!(most(), whole * 3 / 8, "the other one is used last");
     drop(goes);
     wait_for("all are for the one that is left", || most() == whole);
     assert!(stays.call(Call::When).is_ok());
