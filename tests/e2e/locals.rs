@@ -110,7 +110,7 @@ fn watched(sandbox: &mut Sandbox, trace: &Path, stands: &[Stand], (time, level):
         let found = |i: usize| {
             (
                 answer[i]["stop"]["reason"].as_str().unwrap(),
-                answer[i]["time"].as_u64().unwrap() as usize,
+                usize::try_from(answer[i]["time"].as_u64().unwrap()).unwrap(),
             )
         };
         let told = |i: usize| {

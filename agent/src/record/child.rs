@@ -24,6 +24,9 @@ pub type Request = (u64, u64, u64, u64, u64);
 /// The forked child's first steps. `forked` is the ordinal of its parent's event. Where it cannot be recorded it is let go.
 pub fn begin(agent: &mut Agent, context: &mut Context, stream: Option<u32>, forked: u64, request: Request) {
     let own_files = request.0 & clone_flag::FILES == 0;
+    if stream.is_some() && request.0 & clone_flag::VFORK == 0 {
+        await_parent(agent, forked);
+    }
     match stream.filter(|_| own_files) {
         Some(stream) => {
             if let Err(e) = open_stream(agent, stream, forked) {
@@ -64,6 +67,26 @@ fn open_stream(agent: &mut Agent, stream: u32, forked: u64) -> Result<(), i64> {
     r.tree.become_child(stream);
     super::chaos::begin(super::chaos::seed(), stream);
     Ok(())
+}
+
+/// Until the parent has told of the fork: a child that had done something by then, whose parent was killed before, could not be replayed.
+/// Not for ever: who is stopped or killed right now tells later or never.
+fn await_parent(agent: &mut Agent, forked: u64) {
+    const GETPPID: u64 = 110;
+    /// Half a second in all, most of it asleep.
+    const ROUNDS: u64 = 10_000;
+    const ROUND: u64 = 50_000;
+    let parent = sys::raw(GETPPID, [0; 6]);
+    for round in 0..ROUNDS {
+        if agent.recorder().log.counted() > forked || sys::raw(GETPPID, [0; 6]) != parent {
+            return;
+        }
+        if round < ROUNDS / 100 {
+            sys::raw(nr::SCHED_YIELD, [0; 6]);
+        } else {
+            sys::sleep(ROUND);
+        }
+    }
 }
 
 /// What a fork does to what the agent knows of the process (both modes): one thread is left, with nothing pending.

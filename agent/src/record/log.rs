@@ -172,6 +172,16 @@ impl Log {
         self.writer.events()
     }
 
+    /// Events that whoever writes the log has made count by now: in a forked child, its parent.
+    #[must_use]
+    pub fn counted(&self) -> u64 {
+        if !self.open {
+            return 0;
+        }
+        // SAFETY: a word of the header page, aligned, mapped as long as this log is open.
+        unsafe { AtomicU64::from_ptr((LOG + offset::EVENTS as u64) as *mut u64) }.load(Ordering::Acquire)
+    }
+
     /// Starts a record.
     pub fn event(&mut self, fixed: Fixed) -> Record<'_> {
         let mut pending = None;

@@ -11,9 +11,11 @@ pub fn policy(row: &Row, a: &[u64; 6]) -> Policy {
     const F_OFD_SETLKW: u64 = 38;
     match u64::from(row.nr) {
         nr::FUTEX => futex(a),
-        // Whoever is stopped by it must not keep those waiting that it shares memory with.
-        nr::KILL | TKILL if stops(a[1]) => Policy::Blocks,
-        nr::TGKILL if stops(a[2]) => Policy::Blocks,
+        // Whoever stops itself must not keep those waiting that it shares memory with. Another is stopped while we have the right to run,
+        // which it then has not.
+        nr::KILL if stops(a[1]) && ((a[0] as i32) <= 0 || a[0] == sys::pid()) => Policy::Blocks,
+        TKILL if stops(a[1]) && sys::tgkill(sys::pid(), a[0], 0) == 0 => Policy::Blocks,
+        nr::TGKILL if stops(a[2]) && a[0] == sys::pid() => Policy::Blocks,
         nr::FCNTL if matches!(a[1] & 0xffff_ffff, F_SETLKW | F_OFD_SETLKW) => Policy::Blocks,
         nr::OPEN if opens_pipe(AT_FDCWD, a[0], a[1]) => Policy::Blocks,
         nr::OPENAT if opens_pipe(a[0], a[1], a[2]) => Policy::Blocks,

@@ -110,7 +110,7 @@ pub fn program(seed: u64) -> String {
     for step in 0..6 + numbers.below(10) {
         let act = |numbers: &mut Numbers, from: &[&str]| {
             let size = size(numbers);
-            format!("{{{}, \"{0}\", {}u, {size}u}}", numbers.one(from), numbers.next() as u32)
+            format!("{{{}, \"{0}\", {}u, {size}u}}", numbers.one(from), numbers.next() & 0xffff_ffff)
         };
         let _ = match numbers.below(10) {
             0..5 => writeln!(calls, "    now(&(struct act){});", act(&mut numbers, &all)),
