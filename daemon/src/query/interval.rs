@@ -58,6 +58,10 @@ impl Worker<'_> {
                         .to_string(),
                 ),
                 Err(fault @ (Fault::Interrupted | Fault::System { .. })) => return Err(fault),
+                Err(Fault::Diverged(_)) => self.shared.note(
+                    "a copy in which much was evaluated did not stay with the recording: the rows around there are made in a copy each"
+                        .to_string(),
+                ),
                 Err(fault) => self.shared.note(format!(
                     "evaluations have disturbed the program ({fault}); around there each is made in a copy of its own"
                 )),
