@@ -100,8 +100,22 @@ impl Terminal {
     }
 
     /// Waits for the end. The keyboard stays open until then: script(1) answers its end of input by ending the terminal.
+    ///
+    /// Ctrl-D is pressed again now and then: before the prompt is there it is the terminal's, not the program's, and may be lost.
     fn end(mut self) {
-        let status = self.child.wait().unwrap();
+        let (mut status, mut pressed) = (None, Instant::now());
+        let ended = wait_until(|| {
+            if pressed.elapsed() > Duration::from_millis(500) {
+                let _ = self.keys.write_all(b"\x04").and_then(|()| self.keys.flush());
+                pressed = Instant::now();
+            }
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        if !ended {
+            let _ = self.child.kill();
+        }
+        let status = status.expect("Ctrl-D ends the prompt");
         let screen = self.screen.lock().unwrap();
         assert!(status.success(), "{status}, and the screen: {:?}", &screen[self.seen..]);
     }
