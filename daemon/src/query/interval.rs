@@ -59,7 +59,7 @@ impl Worker<'_> {
                 ),
                 Err(fault @ (Fault::Interrupted | Fault::System { .. })) => return Err(fault),
                 Err(Fault::Diverged(_)) => self.shared.note(
-                    "a copy in which much was evaluated did not stay with the recording: the rows around there are made in a copy each"
+                    "a copy in which much was evaluated did not stay with the recording; around there each is made in a copy of its own"
                         .to_string(),
                 ),
                 Err(fault) => self.shared.note(format!(
