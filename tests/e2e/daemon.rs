@@ -1,10 +1,12 @@
 //! The daemon's life: killed children, killed daemon, nothing left behind.
 
-use super::support::{Prompt, Sandbox, children, program, wait_until};
+use super::support::{Prompt, Sandbox, children, program, text, wait_until};
 use super::travel;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
 fn prepared() -> (Sandbox, std::path::PathBuf, u64) {
@@ -173,7 +175,7 @@ fn clients_that_start_at_once_share_one_daemon() {
         .collect();
     for client in clients {
         let out = client.wait_with_output().unwrap();
-        assert!(out.status.success(), "{}", super::support::text(&out.stderr));
+        assert!(out.status.success(), "{}", text(&out.stderr));
     }
     assert!(
         wait_until(|| started_on_demand(&sandbox).len() == 1),
@@ -182,6 +184,34 @@ fn clients_that_start_at_once_share_one_daemon() {
     );
     let daemon = started_on_demand(&sandbox)[0];
     kill(Pid::from_raw(daemon), Signal::SIGTERM).unwrap();
+    assert!(wait_until(|| started_on_demand(&sandbox).is_empty()), "the daemon outlives SIGTERM");
+}
+
+#[test]
+fn who_takes_a_connection_and_dies_is_replaced() {
+    let sandbox = Sandbox::new();
+    let trace = sandbox
+        .record("trace", &["/usr/bin/python3", &program("texts.py").display().to_string()])
+        .trace;
+    fs::DirBuilder::new().mode(0o700).create(sandbox.path("run/rdb")).unwrap();
+    let dying = UnixListener::bind(sandbox.path("run/rdb/rdbd.sock")).unwrap();
+    let client = sandbox
+        .rdbctl()
+        .arg("batch")
+        .arg(&trace)
+        .args(["-e", "when"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    dying.set_nonblocking(true).unwrap();
+    for _ in 0..3 {
+        assert!(wait_until(|| dying.accept().is_ok()), "the client does not try again");
+    }
+    drop(dying);
+    let out = client.wait_with_output().unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    kill(Pid::from_raw(started_on_demand(&sandbox)[0]), Signal::SIGTERM).unwrap();
     assert!(wait_until(|| started_on_demand(&sandbox).is_empty()), "the daemon outlives SIGTERM");
 }
 
@@ -199,7 +229,7 @@ fn a_daemon_that_dislikes_its_options_is_quoted() {
         .args(["-e", "when"])
         .output()
         .unwrap();
-    let said = super::support::text(&out.stderr);
+    let said = text(&out.stderr);
     assert_eq!(out.status.code(), Some(2), "{said}");
     assert!(
         said.contains("invalid value 'lots' for '--memory <N>'") && said.lines().count() == 1,

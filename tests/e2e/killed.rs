@@ -3,6 +3,7 @@
 
 use super::daemon::started_on_demand;
 use super::support::{Prompt, Sandbox, children, program, text, wait_until};
+use super::travel::Dice;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -10,18 +11,6 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
-
-/// Always the same numbers.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % n
-    }
-}
 
 /// One recording of `busytree.py`, one of whose processes is killed in the middle, then all.
 fn killed_tree(sandbox: &Sandbox, round: u64, dice: &mut Dice) {
@@ -87,7 +76,7 @@ fn killed_tree(sandbox: &Sandbox, round: u64, dice: &mut Dice) {
 #[test]
 fn a_tree_of_processes_killed_a_hundred_times() {
     let sandbox = Sandbox::new();
-    let mut dice = Dice(0x5eed_0001);
+    let mut dice = Dice::new(0x5eed_0001);
     for round in 0..100 {
         killed_tree(&sandbox, round, &mut dice);
     }
@@ -112,7 +101,7 @@ fn a_client_goes_on_whatever_is_killed() {
     let trace = sandbox.record("trace", &["/usr/bin/python3", "-S", "-E", "loop.py"]).trace;
     sandbox.verify(&trace);
     let mut client = Prompt::new(&sandbox, &trace);
-    let mut dice = Dice(0x5eed_0002);
+    let mut dice = Dice::new(0x5eed_0002);
     assert_eq!(client.ask("break 3 if n % 1000 == 500")["ok"], true);
     let mut died = 0;
     for round in 0..100 {

@@ -2,6 +2,7 @@
 
 use super::client::{Client, ConnectError};
 use super::interrupt::Interrupter;
+use super::socket::LinkError;
 use crate::Fault;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::ffi::OsString;
@@ -46,25 +47,36 @@ impl Launcher {
         Launcher { socket, program }
     }
 
-    /// A connection, to a daemon started for it if need be.
+    /// A connection, to a daemon started for it if need be. Whoever dies may be reached a moment longer: its socket goes last.
     ///
     /// # Errors
     /// [`Fault`], one line.
     pub fn connect(&self, interrupter: &Interrupter) -> Result<Client, Fault> {
-        let stream = match UnixStream::connect(&self.socket) {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            match Client::new(self.reach()?, interrupter.clone()) {
+                Ok(client) => {
+                    note_replaced(client.daemon());
+                    return Ok(client);
+                }
+                Err(ConnectError::Link(LinkError::Gone(_))) if Instant::now() < until => thread::sleep(POLL),
+                Err(ConnectError::Link(e)) => {
+                    return Err(Fault::new(format!("rdbd at {} closed the connection: {e}", self.socket.display())));
+                }
+                Err(e @ ConnectError::Version { .. }) => return Err(Fault::new(e.to_string())),
+            }
+        }
+    }
+
+    fn reach(&self) -> Result<UnixStream, Fault> {
+        match UnixStream::connect(&self.socket) {
             Ok(stream) => {
                 self.check_owner()?;
-                stream
+                Ok(stream)
             }
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => self.start()?,
-            Err(e) => return Err(self.failed("cannot reach rdbd", &e)),
-        };
-        let client = Client::new(stream, interrupter.clone()).map_err(|e| match e {
-            ConnectError::Link(e) => Fault::new(format!("rdbd at {} closed the connection: {e}", self.socket.display())),
-            ConnectError::Version { .. } => Fault::new(e.to_string()),
-        })?;
-        note_replaced(client.daemon());
-        Ok(client)
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => self.start(),
+            Err(e) => Err(self.failed("cannot reach rdbd", &e)),
+        }
     }
 
     fn start(&self) -> Result<UnixStream, Fault> {
