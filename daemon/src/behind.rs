@@ -4,6 +4,7 @@ use crate::actions::carry_out;
 use crate::breakpoints::Marks;
 use crate::conditions::{Verdict, judge, judge_changes};
 use crate::fault::Fault;
+use crate::ladder::Ladder;
 use crate::moves::FIRST;
 use crate::progress::Task;
 use crate::replay::Process;
@@ -26,12 +27,6 @@ pub(crate) enum Behind {
     /// Nothing from the beginning on; the cursor has not moved.
     Nothing,
 }
-
-/// A followed activation's own stop points ask the slow path, and the last of them is mostly near: so short a stretch is looked through
-/// first, in shares of the first slice, and what lies before it fast.
-const NEAR: u64 = 10;
-/// Each further stretch is so much longer.
-const WIDER: u64 = 8;
 
 /// How far the next interval reaches.
 #[derive(Clone, Copy, Debug)]
@@ -95,8 +90,8 @@ impl Timeline {
         let candidates = self.candidates(follow);
         // Conditions are decided on the way, and the rest, too, is done where the search has got to.
         let quiet = self.marks.is_picky().then(|| self.marks.quietly());
-        let (mut near, mut first) = (self.pace.times / NEAR, true);
-        let mut spare = None;
+        let mut first = true;
+        let mut ladder = Ladder::default();
         while edge.time > FIRST || edge.inclusive {
             let mut floor = FIRST;
             if let Some(known) = &candidates {
@@ -109,24 +104,24 @@ impl Timeline {
                 }
                 floor = begin.max(FIRST);
             }
-            let mut process = match edge.inclusive {
-                true => self.tree().copy_for(edge.time)?,
-                false => self.tree().copy_before(edge.time)?,
-            };
-            if let Some(known) = &candidates {
+            if !ladder.leads_to(edge.time) {
+                // A copy that stands at the edge would show the edge alone.
+                let process = match edge.inclusive && (candidates.is_none() || edge.time <= FIRST) {
+                    true => self.tree().copy_for(edge.time)?,
+                    false => self.tree().copy_before(edge.time)?,
+                };
                 // The first such stretch alone; where that was not enough, as many as there are behind the checkpoint.
                 let from = process.position().time;
-                let begin = if first { floor } else { known.first_after(from).min(floor) };
+                let begin = candidates
+                    .as_ref()
+                    .map(|known| if first { floor } else { known.first_after(from).min(floor) });
                 first = false;
-                spare = match begin > from && begin < edge.time {
-                    true => self.run_up(&mut process, begin, task)?,
-                    false => None,
-                };
+                let near = follow.is_some() && !edge.inclusive;
+                ladder = self.climb(process, (begin, edge.time), near, task)?;
             }
-            if follow.is_some() && !edge.inclusive && edge.time.0 - process.position().time.0 > near.saturating_mul(2) {
-                self.run_to(&mut process, Time(edge.time.0 - near), task)?;
-                near = near.saturating_mul(WIDER);
-            }
+            let Some((mut process, spare)) = self.step_down(&mut ladder)? else {
+                break;
+            };
             if self.marks.watching().next().is_some() {
                 self.stand(&mut process, edge.time, task)?;
             }
@@ -166,20 +161,6 @@ impl Timeline {
             };
         }
         Ok(Behind::Nothing)
-    }
-
-    /// Runs to where a stretch begins; a copy that waits there, where that was a long way: what is found is near.
-    fn run_up(&mut self, process: &mut Process, begin: Time, task: &mut Task<'_>) -> Result<Option<Process>, Fault> {
-        let far = self.between(process.position().time, begin) > self.pace.copy;
-        self.run_to(process, begin, task)?;
-        if !far {
-            return Ok(None);
-        }
-        match process.fork() {
-            Ok(copy) => Ok(Some(copy)),
-            Err(Fault::Refused(_)) => Ok(None),
-            Err(fault) => Err(fault),
-        }
     }
 
     /// To a stop point found, from the process that waits before it.

@@ -28,6 +28,7 @@ mod inspect;
 mod instructions;
 mod interrupt;
 mod known;
+mod ladder;
 mod life;
 mod link;
 mod lock;

@@ -9,10 +9,12 @@
 pub(crate) struct Limits {
     /// Most checkpoints.
     pub count: usize,
-    /// Memory for all of them together, proportional set size in KiB.
+    /// Memory for all of them together in KiB: proportional set sizes and page tables.
     pub memory_kib: u64,
     /// Narrowest even spacing.
     pub spacing: u64,
+    /// The same once the whole is known: there is time then.
+    pub close: u64,
     /// A seek that costs more leaves checkpoints shortly before its target.
     pub near: u64,
 }
@@ -20,9 +22,10 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            count: 512,
+            count: 1024,
             memory_kib: 300 * 1024,
             spacing: 10_000_000,
+            close: 4_000_000,
             near: 4_000_000,
         }
     }
@@ -39,8 +42,8 @@ const NEAR_FACTOR: u64 = 4;
 pub(crate) struct Spot {
     /// Cost of getting there from the start.
     pub cost: u64,
-    /// Its proportional set size in KiB.
-    pub pss_kib: u64,
+    /// What it takes, in KiB: its proportional set size and its page tables.
+    pub taken_kib: u64,
     /// Never dropped (the first stop point).
     pub pinned: bool,
 }
@@ -109,12 +112,12 @@ impl Placement {
 
     /// Whether these take more memory than there is for them.
     pub(crate) fn is_over(&self, spots: &[Spot]) -> bool {
-        spots.iter().map(|s| s.pss_kib).sum::<u64>() > self.limits.memory_kib
+        spots.iter().map(|s| s.taken_kib).sum::<u64>() > self.limits.memory_kib
     }
 
     /// These are there: what they take on the average says how many there is room for.
     pub(crate) fn learn(&mut self, spots: &[Spot]) {
-        self.size = spots.iter().map(|s| s.pss_kib).sum::<u64>() / (spots.len() as u64).max(1);
+        self.size = spots.iter().map(|s| s.taken_kib).sum::<u64>() / (spots.len() as u64).max(1);
     }
 
     /// Most checkpoints at present.
@@ -130,7 +133,7 @@ impl Placement {
     /// The even spacing for a recording whose replay costs `total`: exact when that is known (`complete`), else the doubled
     /// spacing that lies above it.
     pub(crate) fn window(&self, total: u64, complete: bool) -> u64 {
-        let spacing = self.limits.spacing.max(1);
+        let spacing = if complete { self.limits.close } else { self.limits.spacing }.max(1);
         // A quarter of the checkpoints is left for the neighbourhood of the cursor.
         let exact = total / (self.maximum() as u64 * 3 / 4).max(1);
         if complete || exact <= spacing {
@@ -141,6 +144,19 @@ impl Placement {
             window = window.saturating_mul(2);
         }
         window
+    }
+
+    /// Whether a gap is worth filling.
+    pub(crate) fn is_wide(&self, gap: u64, window: u64) -> bool {
+        gap >= window + window / 2
+    }
+
+    /// Costs, ascending, that divide a gap into even parts of about a window.
+    pub(crate) fn inside(&self, begin: u64, end: u64, window: u64) -> Vec<u64> {
+        let length = end.saturating_sub(begin);
+        let parts = (length + window / 2).checked_div(window).unwrap_or(0).min(self.maximum() as u64);
+        let part = |n| u128::from(length) * u128::from(n) / u128::from(parts);
+        (1..parts).map(|n| begin + u64::try_from(part(n)).unwrap_or(length)).collect()
     }
 
     /// Whether a runner passing `cost` should leave a checkpoint there.
@@ -174,7 +190,7 @@ impl Placement {
     pub(crate) fn victims(&self, spots: &[Spot], cursor: u64, window: u64, total: u64) -> Vec<usize> {
         let mut kept: Vec<usize> = (0..spots.len()).collect();
         let mut gone = Vec::new();
-        while kept.len() > self.maximum() || kept.iter().map(|&i| spots[i].pss_kib).sum::<u64>() > self.limits.memory_kib {
+        while kept.len() > self.maximum() || kept.iter().map(|&i| spots[i].taken_kib).sum::<u64>() > self.limits.memory_kib {
             let Some(place) = self.cheapest(spots, &kept, cursor, window, total) else {
                 break;
             };
@@ -184,9 +200,10 @@ impl Placement {
         gone
     }
 
-    /// The system refused a copy with this many checkpoints alive: fewer from now on.
+    /// The system refused a copy with this many checkpoints alive: fewer from now on, and an eighth is left to others, who were refused, too.
     pub(crate) fn fork_failed(&mut self, alive: usize) {
-        self.refused = self.maximum().min(alive).saturating_sub(1);
+        let alive = self.maximum().min(alive);
+        self.refused = alive.saturating_sub(1 + alive / 8);
     }
 
     /// Which of the kept is missed least: the smallest merged gap, relative to the gap allowed there.
@@ -216,7 +233,7 @@ mod tests {
     fn spot(cost: u64) -> Spot {
         Spot {
             cost,
-            pss_kib: 1000,
+            taken_kib: 1000,
             pinned: cost == 0,
         }
     }
@@ -274,6 +291,28 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_is_divided_evenly() {
+        let placement = Placement::new(Limits::default());
+        assert_eq!(placement.inside(10, 50, 10), [20, 30, 40]);
+        assert!(placement.inside(10, 14, 10).is_empty());
+        let mut dice = Dice::new(11);
+        for _ in 0..1000 {
+            let (begin, window) = (dice.below(1000 * MS), 1 + dice.below(20 * MS));
+            let end = begin + dice.below(2000 * MS);
+            let costs: Vec<u64> = std::iter::once(begin)
+                .chain(placement.inside(begin, end, window))
+                .chain([end])
+                .collect();
+            let gaps: Vec<u64> = costs.windows(2).map(|w| w[1] - w[0]).collect();
+            assert!(
+                gaps.iter()
+                    .all(|&g| !placement.is_wide(g, window) || gaps.len() == placement.maximum())
+            );
+            assert!(gaps.len() == 1 || gaps.iter().all(|&g| g >= window / 2));
+        }
+    }
+
+    #[test]
     fn limits_hold_whatever_the_set() {
         let mut dice = Dice::new(7);
         for _ in 0..300 {
@@ -281,7 +320,7 @@ mod tests {
             let mut spots: Vec<Spot> = (0..dice.below(80))
                 .map(|_| Spot {
                     cost: dice.below(total),
-                    pss_kib: dice.below(40_000),
+                    taken_kib: dice.below(40_000),
                     pinned: false,
                 })
                 .collect();
@@ -299,7 +338,7 @@ mod tests {
                 .map(|(_, s)| s)
                 .collect();
             assert!(rest.len() <= placement.maximum());
-            assert!(rest.iter().map(|s| s.pss_kib).sum::<u64>() <= 300 * 1024);
+            assert!(rest.iter().map(|s| s.taken_kib).sum::<u64>() <= 300 * 1024);
         }
     }
 
@@ -367,7 +406,7 @@ mod tests {
     fn a_failed_fork_lowers_the_maximum_but_not_to_nothing() {
         let mut placement = Placement::new(Limits::default());
         placement.fork_failed(20);
-        assert_eq!(placement.maximum(), 19);
+        assert_eq!(placement.maximum(), 17);
         placement.fork_failed(0);
         assert_eq!(placement.maximum(), FEWEST);
     }

@@ -69,7 +69,7 @@ impl Pass {
         let mut deaths = 0;
         let mut place = None;
         loop {
-            let fault = match self.pass() {
+            let fault = match self.pass().and_then(|()| self.fill()) {
                 Ok(()) | Err(Fault::Interrupted) => return,
                 Err(fault) => fault,
             };
@@ -111,6 +111,31 @@ impl Pass {
             }
         }
         Ok(())
+    }
+
+    /// Checkpoints where they are farther apart than need be, from the first to the last.
+    fn fill(&self) -> Result<(), Fault> {
+        let mut from = FIRST;
+        loop {
+            let gap = self.tree().gap(from);
+            let Some(gap) = gap else { return Ok(()) };
+            from = gap.end;
+            let mut runner = self.tree().copy_for(gap.begin)?;
+            for time in gap.wanted {
+                if !self.known.turn() {
+                    return Ok(());
+                }
+                let run = Run {
+                    until_time: Some(time),
+                    until_event: None,
+                    hits: Hits::Ignore,
+                };
+                if time > runner.position().time && runner.run(run, &self.interrupt)?.end == RunEnd::Goal {
+                    let cost = self.known.cost(time);
+                    self.tree().keep(&mut runner, cost, false)?;
+                }
+            }
+        }
     }
 
     /// Whether this was the last.

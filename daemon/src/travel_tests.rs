@@ -40,6 +40,7 @@ pub(crate) fn tiny() -> Numbers {
             count: 9,
             memory_kib: 1 << 20,
             spacing: 20_000,
+            close: 20_000,
             near: 30_000,
         },
         pace: Pace {
@@ -348,6 +349,28 @@ fn a_second_open_knows_at_once_and_remakes_the_checkpoints() {
     let wait = Instant::now() + Duration::from_secs(10);
     while again.host.runs.load(Ordering::SeqCst) < 8 {
         assert!(Instant::now() < wait, "no second pass was made");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn gaps_are_filled_once_the_whole_is_known() {
+    let mut numbers = tiny();
+    // The survey leaves none but the first.
+    (numbers.limits.spacing, numbers.limits.close) = (u64::MAX / 4, 1);
+    let mut trip = open(World::new(60_000), numbers);
+    trip.go(Call::Go { to: Target::End });
+    let wait = Instant::now() + Duration::from_secs(10);
+    loop {
+        let Ok(Reply::Checkpoints(list)) = trip.call(Call::Checkpoints) else {
+            panic!()
+        };
+        let widest = list.windows(2).map(|w| w[1].time.0 - w[0].time.0).max();
+        // A quarter of nine is left for the neighbourhood of the cursor.
+        if list.len() >= 7 && widest.is_some_and(|w| w < 60_000 / 3) {
+            break;
+        }
+        assert!(Instant::now() < wait, "{list:?}");
         std::thread::yield_now();
     }
 }

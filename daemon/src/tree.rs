@@ -3,7 +3,7 @@
 use crate::fault::{CheckpointId, Fault};
 use crate::host::Host;
 use crate::known::{Known, Progress};
-use crate::memory::pss_kib;
+use crate::memory::{pss_kib, taken_kib};
 use crate::placement::{Limits, Placement, Share, Spot};
 use crate::replay::Process;
 use rdb_protocol::client::CheckpointInfo;
@@ -22,8 +22,19 @@ struct Checkpoint {
     id: CheckpointId,
     process: Process,
     cost: u64,
-    pss_kib: u64,
+    taken_kib: u64,
     pinned: bool,
+}
+
+/// Where checkpoints are missing.
+#[derive(Debug)]
+pub(crate) struct Gap {
+    /// The checkpoint before it.
+    pub begin: Time,
+    /// The checkpoint behind it, or the end.
+    pub end: Time,
+    /// Ascending.
+    pub wanted: Vec<Time>,
 }
 
 /// The tree. Ascending by position.
@@ -151,8 +162,8 @@ impl Tree {
         };
         self.last_id += 1;
         // It will share as much as the others do, once the runner has gone on.
-        let pss_kib = match self.placement.size() {
-            0 => pss_kib(process.body().pid()).unwrap_or(0),
+        let taken_kib = match self.placement.size() {
+            0 => taken_kib(process.body().pid()).unwrap_or(0),
             size => size,
         };
         self.checkpoints.insert(
@@ -161,7 +172,7 @@ impl Tree {
                 id: self.last_id,
                 process,
                 cost,
-                pss_kib,
+                taken_kib,
                 pinned,
             },
         );
@@ -181,6 +192,24 @@ impl Tree {
     /// Where the cursor is, of several the one that moved last: checkpoints before it are dear.
     pub(crate) fn set_cursor(&mut self, cost: u64) {
         self.cursor = cost;
+    }
+
+    /// The first gap between checkpoints, from `time` on, that is much wider than it need be now that the whole is known: where it begins and
+    /// ends, and where checkpoints are wanted in it.
+    pub(crate) fn gap(&self, time: Time) -> Option<Gap> {
+        let facts = self.known.facts();
+        let window = self.placement.window(facts.costs.total(), true);
+        let last = facts.last.map(|l| (l, facts.costs.at(l)));
+        let places = self.checkpoints.iter().map(|c| c.process.position().time);
+        let places: Vec<(Time, u64)> = places.map(|t| (t, facts.costs.at(t))).chain(last).collect();
+        let wide = |two: &&[(Time, u64)]| two[0].0 >= time && self.placement.is_wide(two[1].1.saturating_sub(two[0].1), window);
+        let two = places.windows(2).find(wide)?;
+        let costs = self.placement.inside(two[0].1, two[1].1, window);
+        Some(Gap {
+            begin: two[0].0,
+            end: two[1].0,
+            wanted: costs.into_iter().map(|c| facts.costs.time_at(c)).collect(),
+        })
     }
 
     /// After a death: drops what died, and the checkpoint the dead one was copied from.
@@ -212,7 +241,7 @@ impl Tree {
     fn measure(&mut self) {
         self.since_measured = 0;
         for checkpoint in &mut self.checkpoints {
-            checkpoint.pss_kib = pss_kib(checkpoint.process.body().pid()).unwrap_or(checkpoint.pss_kib);
+            checkpoint.taken_kib = taken_kib(checkpoint.process.body().pid()).unwrap_or(checkpoint.taken_kib);
         }
         let spots = self.spots();
         self.placement.learn(&spots);
@@ -248,7 +277,7 @@ impl Tree {
             highest = c.cost.max(highest);
             Spot {
                 cost: highest,
-                pss_kib: c.pss_kib,
+                taken_kib: c.taken_kib,
                 pinned: c.pinned,
             }
         };
