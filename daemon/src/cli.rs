@@ -45,7 +45,9 @@ impl Args {
     fn numbers(&self) -> Numbers {
         let mut numbers = Numbers::default();
         numbers.limits.memory_kib = self.memory.saturating_mul(1024);
-        numbers.pace.stretch = self.stretch;
+        if self.stretch.is_some() {
+            (numbers.pace.stretch, numbers.pace.gap) = (self.stretch, 0);
+        }
         numbers
     }
 }

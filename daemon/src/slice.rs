@@ -19,6 +19,8 @@ pub(crate) struct Pace {
     pub times: u64,
     /// Events in the first slice.
     pub events: u64,
+    /// A query runs through a stretch without hits that takes less, in nanoseconds: to go on behind it takes three copies.
+    pub gap: u64,
     /// Stop points in each slice of the survey, whatever that takes; for tests.
     pub stretch: Option<u64>,
 }
@@ -30,6 +32,7 @@ impl Default for Pace {
             copy: 1_500_000,
             times: 20_000,
             events: 2_000,
+            gap: 50_000_000,
             stretch: None,
         }
     }

@@ -48,6 +48,7 @@ pub(crate) fn tiny() -> Numbers {
             copy: 10_000,
             times: 13,
             events: 29,
+            gap: 0,
             stretch: None,
         },
     }

@@ -1,6 +1,6 @@
 //! The hit index: searches that leave out what cannot hold a hit come to the same as those that look everywhere.
 
-use super::support::{Sandbox, program, travelling};
+use super::support::{Sandbox, program, text, travelling};
 use super::travel::{Dice, last_time};
 use serde_json::Value;
 use std::path::Path;
@@ -68,6 +68,94 @@ pub fn copy(from: &Path, to: &Path) {
             true => copy(&entry.path(), &to),
             false => drop(std::fs::copy(entry.path(), to).unwrap()),
         }
+    }
+}
+
+/// Places and what is asked there, and between which hundredths of the run.
+const QUERIES: [(&[&str], u64, u64); 8] = [
+    (&["--at", "consume", "--print", "1 + 1"], 0, 100),
+    (&["--at", "main", "--print", "3"], 0, 100),
+    (&["--at", "walk", "--print", "len(locals())"], 0, 100),
+    (&["--at", "textwrap.py:222", "--print", "len(locals())"], 30, 100),
+    (&["--at", "names", "--print", "str(locals())[:20]"], 10, 60),
+    (&["--at", "Queue.put", "--print", "len(locals())", "--exact"], 0, 40),
+    (&["--calls", "TextWrapper._wrap_chunks"], 0, 100),
+    (&["--calls", "produce"], 0, 100),
+];
+
+#[test]
+fn queries_with_and_without_agree() {
+    // Interpreters do not differ in this.
+    for python in travelling().take(1) {
+        let (mut fine, mut coarse) = (Sandbox::new(), Sandbox::new());
+        (fine.stretch, coarse.stretch) = (150, 1 << 40);
+        let (path, file) = (python.path.display().to_string(), program("busy.py").display().to_string());
+        let trace = fine.record("trace", &[&path, "-E", &file]).trace;
+        fine.verify(&trace);
+        let other = coarse.path("trace");
+        copy(&trace, &other);
+        let last = last_time(&mut fine, &trace);
+        assert_eq!(last_time(&mut coarse, &other), last);
+        let both = |asked: &[&str], from: u64, to: u64| {
+            let answer = |sandbox: &Sandbox, trace: &Path| {
+                let mut query = sandbox.rdbctl();
+                query
+                    .arg("query")
+                    .arg(trace)
+                    .args(["--format", "csv", "--from", &from.to_string(), "--to", &to.to_string()]);
+                let out = query.args(asked).output().unwrap();
+                assert!(out.status.success(), "{path}, {asked:?}: {}", text(&out.stderr));
+                text(&out.stdout)
+            };
+            let (with, without) = (answer(&fine, &trace), answer(&coarse, &other));
+            assert_eq!(with, without, "{path}, {asked:?} from {from} to {to}");
+            with.lines().count() - 1
+        };
+        let mut rows = 0;
+        for (asked, from, to) in QUERIES {
+            rows += both(asked, (last * from / 100).max(1), last * to / 100);
+        }
+        assert!(rows > 50, "{path}: {rows} rows are too few");
+    }
+}
+
+#[test]
+fn a_query_shows_what_is_hit_where_a_stretch_ends() {
+    let python = travelling().next().unwrap().path.display().to_string();
+    let (first, mut second) = (Sandbox::new(), Sandbox::new());
+    let trace = first
+        .record("trace", &[&python, "-E", &program("busy.py").display().to_string()])
+        .trace;
+    first.verify(&trace);
+    let other = second.path("trace");
+    copy(&trace, &other);
+    let query = |sandbox: &Sandbox, trace: &Path, more: &[&str]| {
+        let mut query = sandbox.rdbctl();
+        query
+            .arg("query")
+            .arg(trace)
+            .args(["--format", "csv", "--at", "main", "--print", "0"]);
+        let out = query.args(more).output().unwrap();
+        assert!(out.status.success(), "{more:?}: {}", text(&out.stderr));
+        text(&out.stdout)
+            .lines()
+            .skip(1)
+            .map(|l| l.split(',').next().unwrap().to_string())
+            .collect::<Vec<_>>()
+    };
+    let hit = query(&first, &trace, &[]);
+    let [time] = &hit[..] else { panic!("{hit:?}") };
+    // The first stretch begins with the first stop point.
+    second.stretch = time.parse::<u64>().unwrap() - 1;
+    last_time(&mut second, &other);
+    for more in [
+        &[][..],
+        &["--from", time],
+        &["--to", time],
+        &["--from", time, "--to", time],
+        &["--exact"],
+    ] {
+        assert_eq!(query(&second, &other, more), hit, "{more:?}");
     }
 }
 

@@ -20,6 +20,30 @@ impl Candidates {
         }
     }
 
+    /// The same, with the stretches between that are `short` added.
+    pub(crate) fn without_gaps(self, short: impl Fn(Time, Time) -> bool) -> Candidates {
+        let mut ranges: Vec<(Time, Time)> = Vec::new();
+        for (begin, end) in self.ranges {
+            match ranges.last_mut() {
+                Some(before) if begin <= before.1 || short(before.1, begin) => before.1 = end,
+                _ => ranges.push((begin, end)),
+            }
+        }
+        if let Some(last) = ranges.last_mut()
+            && short(last.1, self.end)
+        {
+            last.1 = self.end;
+        }
+        Candidates { ranges, end: self.end }
+    }
+
+    /// Where the stretch ends that `time` is in, or at whose beginning it is; `None` where what follows is not known.
+    pub(crate) fn end_of(&self, time: Time) -> Option<Time> {
+        let after = self.ranges.partition_point(|r| r.1 <= time);
+        let end = self.ranges.get(after).map(|r| r.1)?;
+        (end < self.end).then_some(end)
+    }
+
     /// The last stretch on the way to `edge` that has to be looked at; where there is none, nothing lies there. What happens on the way
     /// from the stop point before to `edge` counts: an activation may begin there.
     pub(crate) fn last_before(&self, edge: Time) -> Option<(Time, Time)> {

@@ -1,7 +1,7 @@
 //! One interval's rows: evaluated in a copy that runs through it, and where that has disturbed the program, in a copy each.
 
 use super::Plan;
-use super::shared::{Interval, Shared};
+use super::shared::{End, Interval, Shared};
 use crate::fault::Fault;
 use crate::inspect::DEADLINE;
 use crate::interrupt::Interrupt;
@@ -49,7 +49,8 @@ impl Worker<'_> {
     fn rows(&self, interval: &mut Interval) -> Result<VecDeque<Rows>, Fault> {
         let mut gathered = Gathered::default();
         // Where there is nothing to run through, there is one hit at most.
-        let runs = self.plan.to.is_none_or(|to| interval.keeper.position().time < to);
+        let goal = interval.end.time().or(self.plan.to);
+        let runs = goal.is_none_or(|goal| interval.keeper.position().time < goal);
         if runs && !self.shared.is_exact() {
             match self.through(interval, &mut gathered) {
                 Ok(Some(rows)) => return Ok(rows),
@@ -75,7 +76,7 @@ impl Worker<'_> {
         let mut process = interval.keeper.fork()?;
         process.set_breakpoints(self.plan.breakpoints.clone())?;
         process.set_inline(self.plan.inline.clone())?;
-        let until_time = interval.end.or(self.plan.to);
+        let until_time = interval.end.time().or(self.plan.to);
         // While the interpreter shuts down, what was evaluated is in its way.
         let main_done = interval.main_done.filter(|&m| until_time.is_none_or(|t| m < t));
         if let Some(main_done) = main_done
@@ -94,10 +95,10 @@ impl Worker<'_> {
         };
         drop(process);
         let all = &mut gathered.all;
-        let same = match (interval.end, &interval.expected) {
-            (Some(end), Some(expected)) => took_last(all, end, expected.failed).iter().eq(expected.iter()),
-            (Some(_), None) => false,
-            (None, _) => self.is_last_right(interval, all)?,
+        let same = match &interval.end {
+            End::Hit(end, Some(expected)) => took_last(all, *end, expected.failed).iter().eq(expected.iter()),
+            End::Hit(_, None) => false,
+            End::With(_) | End::Last => self.is_last_right(interval, all)?,
         };
         if !same {
             return Ok(None);
@@ -213,7 +214,7 @@ impl Worker<'_> {
                 }
             }
             let before = process.position().clone();
-            let goal = interval.end.or(self.plan.to);
+            let goal = interval.end.time().or(self.plan.to);
             if goal.is_some_and(|g| process.stands_at(g)) {
                 break;
             }
@@ -224,7 +225,7 @@ impl Worker<'_> {
             };
             let stopped = process.run(run, self.interrupt)?;
             let time = stopped.position.time;
-            if interval.end.is_some_and(|end| time >= end) || stopped.end == RunEnd::End {
+            if interval.end.excludes(time) || stopped.end == RunEnd::End {
                 break;
             }
             moved(&before, &stopped)?;

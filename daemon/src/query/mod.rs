@@ -12,9 +12,11 @@ mod shared;
 mod under_way;
 
 use crate::fault::Fault;
+use crate::index::Candidates;
 use crate::interrupt::Interrupt;
 use crate::known::{Busy, Known};
 use crate::progress::Task;
+use crate::slice::Pace;
 use crate::tree::Tree;
 use calls::Calls;
 use rdb_protocol::Time;
@@ -47,6 +49,11 @@ struct Plan {
     from: Time,
     to: Option<Time>,
     exact: bool,
+    /// Where hits may be.
+    candidates: Candidates,
+    /// The last stop point, and when the main module was done, where these are known.
+    last: Option<Time>,
+    main_done: Option<Time>,
 }
 
 /// A query under way; dropping it ends all its processes.
@@ -68,7 +75,7 @@ pub(crate) struct Query {
 
 impl Query {
     /// Sets out.
-    pub(crate) fn start(tree: &Arc<Mutex<Tree>>, known: &Arc<Known>, asked: Asked, used: Used) -> Result<Query, Fault> {
+    pub(crate) fn start(tree: &Arc<Mutex<Tree>>, known: &Arc<Known>, pace: Pace, asked: Asked, used: Used) -> Result<Query, Fault> {
         let limits = asked.limits;
         let Used { objects, test } = used;
         let (place, inline, calls) = match asked.of {
@@ -98,13 +105,18 @@ impl Query {
             }
             QueryOf::Raises { .. } => return Err(Fault::Garbled("exceptions are not looked for this way".to_string())),
         };
+        let breakpoints = vec![Breakpoint {
+            id: BREAKPOINT,
+            place,
+            test,
+            quiet: false,
+        }];
+        let (candidates, facts) = (known.index().candidates(&breakpoints, None), known.facts().clone());
         let plan = Arc::new(Plan {
-            breakpoints: vec![Breakpoint {
-                id: BREAKPOINT,
-                place,
-                test,
-                quiet: false,
-            }],
+            breakpoints,
+            candidates: candidates.without_gaps(|from, to| facts.costs.between(from, to) < pace.gap),
+            last: facts.last,
+            main_done: facts.main_done,
             inline,
             from: asked.from.unwrap_or(crate::moves::FIRST).max(crate::moves::FIRST),
             to: asked.to,

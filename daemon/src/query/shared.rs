@@ -16,17 +16,40 @@ const MOST_CHUNKS: usize = 64;
 /// Bytes of rows that wait for the client, about; beyond these only the interval that is due goes on.
 const MOST_BYTES: usize = 128 << 20;
 
+/// Where an interval ends.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// Before this hit; and what an undisturbed process has there, where that can be had.
+    Hit(Time, Option<Rows>),
+    /// With this stop point. Between it and the next interval there is no hit.
+    With(Time),
+    /// Where the query does.
+    Last,
+}
+
+impl End {
+    /// The stop point there.
+    pub(super) fn time(&self) -> Option<Time> {
+        match self {
+            End::Hit(time, _) | End::With(time) => Some(*time),
+            End::Last => None,
+        }
+    }
+
+    /// Whether this time belongs to the next interval.
+    pub(super) fn excludes(&self, time: Time) -> bool {
+        matches!(self, End::Hit(end, _) if time >= *end)
+    }
+}
+
 /// A stretch of the recording.
 #[derive(Debug)]
 pub(super) struct Interval {
     pub(super) index: u64,
     /// Stands at its beginning, and never runs.
     pub(super) keeper: Process,
-    /// The hit it ends before; `None`: the last one.
-    pub(super) end: Option<Time>,
-    /// What an undisturbed process has at that hit.
-    pub(super) expected: Option<Rows>,
-    /// When the main module was done, in the last one.
+    pub(super) end: End,
+    /// When the main module was done, where that is in it.
     pub(super) main_done: Option<Time>,
 }
 
@@ -94,7 +117,7 @@ impl Shared {
     }
 
     /// For the scout: one more interval, once there is room; false when nobody wants it any more.
-    pub(super) fn add(&self, keeper: Process, end: Option<Time>, expected: Option<Rows>, main_done: Option<Time>) -> bool {
+    pub(super) fn add(&self, keeper: Process, end: End, main_done: Option<Time>) -> bool {
         let mut state = self.state();
         while state.made - state.next >= self.most && !state.closing {
             state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -104,16 +127,21 @@ impl Shared {
         }
         let index = state.made;
         state.made += 1;
-        state.complete = end.is_none();
+        state.complete = matches!(end, End::Last);
         state.todo.push_back(Interval {
             index,
             keeper,
             end,
-            expected,
             main_done,
         });
         self.bell.notify_all();
         true
+    }
+
+    /// For the scout: there are no more.
+    pub(super) fn complete(&self) {
+        self.state().complete = true;
+        self.bell.notify_all();
     }
 
     /// For the scout: it can go no further.

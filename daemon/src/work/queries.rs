@@ -78,6 +78,6 @@ impl Work<'_> {
                 return Ok(UnderWay::Raised(raised));
             }
         }
-        Query::start(&self.timeline.tree, &self.recording.known, asked, used).map(UnderWay::Hits)
+        Query::start(&self.timeline.tree, &self.recording.known, self.timeline.pace, asked, used).map(UnderWay::Hits)
     }
 }
