@@ -111,3 +111,36 @@ fn sixteen_traces_at_once_share_one_budget() {
         looked.wait();
     });
 }
+
+#[test]
+fn a_small_budget_is_kept_and_travel_goes_on() {
+    const SMALL: u64 = 60;
+    let python = travelling().next().expect("an interpreter with stop points");
+    let mut sandbox = Sandbox::new();
+    sandbox.memory = SMALL;
+    fs::write(sandbox.path("rounds.py"), PROGRAM).unwrap();
+    let rounds = 400_000;
+    let command = [python.path.to_str().unwrap(), "-S", "-E", "rounds.py", &rounds.to_string()];
+    let trace = sandbox.record("trace", &command).trace;
+    sandbox.verify(&trace);
+    let daemon = sandbox.daemon();
+    let mut client = Prompt::new(&sandbox, &trace);
+    assert_eq!(client.ask("go end")["time"], 3 * rounds + 6);
+    client.ask("break 6 if n % 1000 == 500");
+    let mut dice = Dice::new(60);
+    for _ in 0..20 {
+        let round = 1000 + dice.below(rounds - 2000);
+        let there = client.ask(&format!("go {}", 4 + 3 * round));
+        assert_eq!(there["stop"]["line"], 4, "{there}");
+        let hit = client.ask("bcontinue");
+        assert_eq!(hit["stop"]["line"], 6, "{hit}");
+        let before = round - (round + 500) % 1000;
+        assert_eq!(client.ask("print n")["text"], before.to_string(), "from round {round}");
+    }
+    let alive = children(daemon);
+    let paused: Vec<i32> = checkpoints(&mut client).into_iter().filter(|pid| alive.contains(pid)).collect();
+    assert!(paused.len() > 3, "only {} checkpoints: the budget is no bound here", paused.len());
+    let taken = pss(&paused);
+    assert!(taken <= SMALL * 1024, "{} checkpoints take {taken} KiB", paused.len());
+    assert!(client.close().success());
+}
