@@ -24,7 +24,7 @@ impl Default for Limits {
         Limits {
             count: 1024,
             memory_kib: 300 * 1024,
-            spacing: 10_000_000,
+            spacing: 20_000_000,
             close: 4_000_000,
             near: 4_000_000,
         }
