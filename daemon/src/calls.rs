@@ -3,11 +3,12 @@
 use crate::ahead::Ahead;
 use crate::behind::Behind;
 use crate::fault::Fault;
+use crate::inspect::DEADLINE;
 use crate::moves::FIRST;
 use crate::progress::Task;
 use crate::timeline::Timeline;
 use rdb_protocol::client::{FailureCode, Watch};
-use rdb_protocol::replay::{Follow, Passing};
+use rdb_protocol::replay::{Follow, Object, Passing};
 use rdb_protocol::{Frame, Location, StopKind, Time, WatchedCall};
 
 impl Timeline {
@@ -27,7 +28,18 @@ impl Timeline {
             activation: frame.activation,
             passing: Passing::End,
         };
-        let span = self.span(follow, ends_here, task);
+        let span = self.generator(watch, task).and_then(|generator| {
+            let span = self.span(follow, ends_here, generator.is_some(), task)?;
+            self.here.clone_from(&here);
+            match generator {
+                None => Ok(span),
+                // It may be gone without having been resumed to its end.
+                Some(generator) => {
+                    let gone = self.death(generator, task)?;
+                    Ok((span.0, [span.1, gone].into_iter().flatten().min()))
+                }
+            }
+        });
         self.marks.put_back(kept);
         self.here = here;
         let (from, until) = span?;
@@ -39,7 +51,15 @@ impl Timeline {
         })
     }
 
-    fn span(&mut self, follow: Follow, ends_here: bool, task: &mut Task<'_>) -> Result<(Time, Option<Time>), Fault> {
+    /// The generator or coroutine that the frame lies in, if it lies in one.
+    fn generator(&mut self, watch: &Watch, task: &mut Task<'_>) -> Result<Option<Object>, Fault> {
+        let source = "__rdb_generator".to_string();
+        let probe = self.at_cursor(task)?.fork()?;
+        let value = probe.evaluate(source, watch.frame, Vec::new(), DEADLINE, task.interrupt)?;
+        Ok(value.object.filter(|_| value.ok))
+    }
+
+    fn span(&mut self, follow: Follow, ends_here: bool, generator: bool, task: &mut Task<'_>) -> Result<(Time, Option<Time>), Fault> {
         let unclear = || {
             Fault::told(
                 FailureCode::Invalid,
@@ -61,6 +81,7 @@ impl Timeline {
                 Ahead::Own => break Some(self.here.time),
                 Ahead::MainDone(time) => self.land(time, task)?,
                 Ahead::Nothing => break None,
+                Ahead::Lost if generator => break None,
                 Ahead::Breakpoint | Ahead::Lost => return Err(unclear()),
             }
         };

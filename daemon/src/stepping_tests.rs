@@ -117,7 +117,7 @@ fn conditions_hold_both_ways_and_only_true_hits_count() {
     let even: Vec<u64> = on_line.iter().copied().filter(|t| t.is_multiple_of(2)).collect();
     let mut trip = open(world, tiny());
     let id = set(&mut trip, "even", false);
-    let to = |direction| Call::Continue { direction };
+    let to = |direction| Call::Continue { count: 1, direction };
     for &t in even.iter().filter(|&&t| t > 1) {
         let stop = trip.go(to(Direction::Forward));
         assert_eq!((stop.time.0, stop.breakpoints), (t, vec![id]));
@@ -166,15 +166,16 @@ fn a_condition_that_fails_stops_once_and_a_temporary_breakpoint_goes() {
             trip.go(Call::Go { to: Target::End });
         }
         set(&mut trip, "bad", false);
-        let stop = trip.go(Call::Continue { direction });
+        let stop = trip.go(Call::Continue { count: 1, direction });
         assert_eq!(stop.reason, StopReason::Breakpoint);
         assert!(on_line.contains(&stop.time.0) && stop.notes[0].contains("breakpoint 1 fails: NameError: bad"));
-        let stop = trip.go(Call::Continue { direction });
+        let stop = trip.go(Call::Continue { count: 1, direction });
         assert!(stop.reason != StopReason::Breakpoint && stop.notes.is_empty(), "{stop:?}");
         let mut trip = open(world.clone(), tiny());
         set(&mut trip, "", true);
         assert_eq!(
             trip.go(Call::Continue {
+                count: 1,
                 direction: Direction::Forward
             })
             .time
@@ -198,6 +199,7 @@ fn until_stops_at_its_place_and_leaves_no_breakpoint() {
     assert_eq!(trip.go(until(Direction::Backward)).time.0, on_line[1]);
     assert_eq!(
         trip.go(Call::Continue {
+            count: 1,
             direction: Direction::Forward
         })
         .reason,

@@ -8,24 +8,25 @@
 //! This room may use `unsafe` to call the comparison in the agent's image.
 #![allow(unsafe_code)]
 
-use super::emit::{Emitter, LESS_OR_EQUAL, NOT_EQUAL};
+use super::emit::{Emitter, GREATER, LESS_OR_EQUAL, NOT_EQUAL};
 use super::stops::{Stop, Stops};
 use super::stubs::{CODE_SIZE, DATA, Stubs};
 use crate::arch::entry;
 use crate::layout::STUBS;
-use crate::memory::try_get;
+use crate::memory::{get, try_get};
 use crate::sorted::sorted;
 use alloc::vec::Vec;
 use rdb_protocol::replay::{Watched, Word};
 
 /// Where a comparison that has found a difference goes on; the comparison lies behind it.
 const DIFFERS: u64 = STUBS + CODE_SIZE;
-/// What it compares with.
-const CONSTANTS: u64 = DIFFERS + 0x2_0000;
 const CODE_END: u64 = DATA;
 const RAX: u8 = 0;
 const RCX: u8 = 1;
 const RDX: u8 = 2;
+
+/// In place of a mask: the word is the state of a generator, of one byte, and what counts is whether that is above 0.
+const STATE: u64 = 0;
 
 /// A watchpoint: its number, and words as address, value, mask.
 pub(super) type Compared = (u32, Vec<[u64; 3]>);
@@ -60,7 +61,11 @@ impl Stops {
         };
         let compared = |w: &Watched| {
             let words = w.words.iter().filter(|w| same(w) && !constant(w));
-            (w.id, words.map(|w| [w.address, w.value, w.mask]).collect())
+            let mut words: Vec<[u64; 3]> = words.map(|w| [w.address, w.value, w.mask]).collect();
+            // A generator that is closed may have no stop point of its own to say so.
+            let state = w.call.and_then(|call| self.state_of_generator(call.frame));
+            words.extend(state.map(|at| [at, 0, STATE]));
+            (w.id, words)
         };
         self.watched = list.iter().map(compared).collect();
         let time = self.time();
@@ -101,6 +106,9 @@ fn changes(words: &[[u64; 3]], stored: Option<(u64, Option<u64>)>) -> bool {
 }
 
 fn differs(words: &[[u64; 3]]) -> bool {
+    if words.iter().any(|w| w[2] == STATE && get::<u8>(w[0]).cast_signed() > 0) {
+        return true;
+    }
     // SAFETY: reads the list, which has that length, and program memory, where a fault ends the comparison.
     unsafe { entry::rdb_compare(words.as_ptr(), words.len()) < words.len() }
 }
@@ -109,25 +117,28 @@ impl Stubs {
     /// Has these words compared at each stop point. False where they are too many: then they are not, and each stop point must be
     /// looked at.
     fn compare(&mut self, watched: &[Compared]) -> bool {
-        let mut code = Emitter::new(DIFFERS, CONSTANTS);
-        let mut constants = Emitter::new(CONSTANTS, CODE_END);
+        let mut code = Emitter::new(DIFFERS, CODE_END);
         let words = self.counting();
         let saved = [(RAX, words.spill), (RCX, words.more), (RDX, words.more + 8)];
         saved.iter().for_each(|&(register, at)| code.move_word(register, at, true));
         code.jump(self.slow_path());
+        code.align();
         let entry = code.at();
         saved.iter().for_each(|&(register, at)| code.move_word(register, at, false));
-        code.bytes(&[0x31, 0xd2]); // xor edx, edx
         let mut all: Vec<[u64; 3]> = watched.iter().flat_map(|w| w.1.iter().copied()).collect();
         all = sorted(all);
         let mut base = None;
         for [address, value, mask] in all {
-            compare_word(&mut code, &mut constants, &mut base, address, value, mask);
+            compare_word(&mut code, &mut base, address, value & mask, mask);
+            code.jump_if(if mask == STATE { GREATER } else { NOT_EQUAL }, DIFFERS);
         }
-        code.bytes(&[0x48, 0x85, 0xd2]); // test rdx, rdx
-        code.jump_if(NOT_EQUAL, DIFFERS);
-        saved[1..].iter().for_each(|&(register, at)| code.move_word(register, at, true));
+        code.move_word(RDX, words.opcode, true);
+        code.bytes(&[0x48, 0x8d, 0x0d]); // lea rcx, [onward]
+        code.relative(words.onward, 0);
+        code.bytes(&[0x48, 0x8b, 0x0c, 0xd1]); // mov rcx, [rcx + 8 * rdx]
+        code.move_word(RCX, words.go, false);
         code.move_word(RAX, words.count, true);
+        saved[1..].iter().for_each(|&(register, at)| code.move_word(register, at, true));
         code.bytes(&[0x48, 0x29, 0x05]); // sub [left], rax
         code.relative(words.left, 0);
         let reached = code.skip_if(LESS_OR_EQUAL);
@@ -138,19 +149,26 @@ impl Stubs {
         code.bytes(&[0x48, 0x01, 0x05]); // add [left], rax
         code.relative(words.left, 0);
         code.jump(DIFFERS);
-        let fits = !code.is_full() && !constants.is_full();
+        let fits = !code.is_full();
         let on = fits && watched.iter().any(|w| !w.1.is_empty());
         self.set_counting(on.then_some(entry));
         fits
     }
 }
 
-/// Adds the difference of a word, as far as the mask goes, to `rdx`, by way of `rcx`. `base` is what `rax` holds.
-fn compare_word(code: &mut Emitter, constants: &mut Emitter, base: &mut Option<u64>, address: u64, value: u64, mask: u64) {
-    const LOW: u64 = 0xffff_ffff;
+/// Compares a word, as far as the mask goes, by as few memory accesses as there can be. `base` is what `rax` holds; `rcx` and `rdx` may be
+/// changed.
+fn compare_word(code: &mut Emitter, base: &mut Option<u64>, address: u64, value: u64, mask: u64) {
+    const HALF: u64 = 0xffff_ffff;
     const NEAR: u64 = 1 << 30;
+    const COMPARE: u8 = 7;
+    // The bytes that count, where these are one, or one half: its own address, and the value there.
+    let shift = u64::from(mask.trailing_zeros()) & 0x38;
+    let (part, there) = (mask >> shift, value >> shift);
+    let narrow = part == 0xff || part == HALF;
+    let address = if narrow { address + shift / 8 } else { address };
     let from = match *base {
-        Some(from) if address - from < NEAR => from,
+        Some(from) if (address.wrapping_sub(from)) < NEAR => from,
         _ => {
             code.bytes(&[0x48, 0xb8]); // mov rax, imm64
             code.bytes(&address.to_le_bytes());
@@ -159,16 +177,36 @@ fn compare_word(code: &mut Emitter, constants: &mut Emitter, base: &mut Option<u
         }
     };
     let near = (address - from).to_le_bytes();
-    let narrow = mask == LOW;
-    code.bytes(if narrow { &[0x8b, 0x88] } else { &[0x48, 0x8b, 0x88] }); // mov rcx, [rax + near]
-    code.bytes(&near[..4]);
-    if !narrow && mask != u64::MAX {
-        code.bytes(&[0x48, 0x23, 0x0d]); // and rcx, [mask]
-        code.relative(constants.at(), 0);
-        constants.bytes(&mask.to_le_bytes());
+    let operand = |code: &mut Emitter, register: u8| {
+        if address - from < 0x80 {
+            code.bytes(&[0x40 | register << 3, near[0]]);
+        } else {
+            code.byte(0x80 | register << 3);
+            code.bytes(&near[..4]);
+        }
+    };
+    let load = |code: &mut Emitter, register: u8, value: u64| {
+        code.bytes(&[0x48, 0xb8 | register]); // mov register, imm64
+        code.bytes(&value.to_le_bytes());
+    };
+    let signed = value.cast_signed();
+    if part == 0xff || mask == STATE {
+        code.byte(0x80); // cmp byte [address], imm8
+        operand(code, COMPARE);
+        code.byte(there.to_le_bytes()[0]);
+    } else if part == HALF || mask == u64::MAX && i64::from(signed as i32) == signed {
+        code.bytes(if narrow { &[0x81] } else { &[0x48, 0x81] }); // cmp dword (qword) [address], imm32
+        operand(code, COMPARE);
+        code.bytes(&there.to_le_bytes()[..4]);
+    } else if mask == u64::MAX {
+        load(code, RCX, value);
+        code.bytes(&[0x48, 0x39]); // cmp [address], rcx
+        operand(code, RCX);
+    } else {
+        load(code, RDX, mask);
+        code.bytes(&[0x48, 0x23]); // and rdx, [address]
+        operand(code, RDX);
+        load(code, RCX, value);
+        code.bytes(&[0x48, 0x39, 0xca]); // cmp rdx, rcx
     }
-    code.bytes(if narrow { &[0x33, 0x0d] } else { &[0x48, 0x33, 0x0d] }); // xor rcx, [value]
-    code.relative(constants.at(), 0);
-    constants.bytes(&(value & mask).to_le_bytes());
-    code.bytes(&[0x48, 0x09, 0xca]); // or rdx, rcx
 }
