@@ -9,7 +9,7 @@ use crate::progress::Task;
 use crate::timeline::Timeline;
 use rdb_protocol::client::{FailureCode, Watch};
 use rdb_protocol::replay::{Follow, Object, Passing};
-use rdb_protocol::{Frame, Location, StopKind, Time, WatchedCall};
+use rdb_protocol::{Activation, Frame, Location, StopKind, Time, WatchedCall};
 
 impl Timeline {
     /// The call that executes a frame of the stack at the cursor, which stays there.
@@ -31,13 +31,13 @@ impl Timeline {
         let span = self.generator(watch, task).and_then(|generator| {
             let span = self.span(follow, ends_here, generator.is_some(), task)?;
             self.here.clone_from(&here);
-            match generator {
-                None => Ok(span),
-                // It may be gone without having been resumed to its end.
-                Some(generator) => {
+            match (generator, span.1) {
+                // It may be gone, or closed, without a stop point to say so.
+                (Some(generator), None) => {
                     let gone = self.death(generator, task)?;
-                    Ok((span.0, [span.1, gone].into_iter().flatten().min()))
+                    Ok((span.0, self.closing(frame.activation, gone, task)?))
                 }
+                _ => Ok(span),
             }
         });
         self.marks.put_back(kept);
@@ -57,6 +57,34 @@ impl Timeline {
         let probe = self.at_cursor(task)?.fork()?;
         let value = probe.evaluate(source, watch.frame, Vec::new(), DEADLINE, task.interrupt)?;
         Ok(value.object.filter(|_| value.ok))
+    }
+
+    /// The first time at which a generator is over that is there at the cursor, and gone at a later time if that is told.
+    fn closing(&mut self, activation: Activation, gone: Option<Time>, task: &mut Task<'_>) -> Result<Option<Time>, Fault> {
+        let end = match gone {
+            Some(gone) => Time(gone.0 - 1),
+            None => self.last(task)?,
+        };
+        if !self.is_over(activation, end, task)? {
+            return Ok(gone);
+        }
+        // Once over it stays so.
+        let (mut before, mut over) = (self.here.time, end);
+        while before.0 + 1 < over.0 {
+            let middle = Time(before.0 + (over.0 - before.0) / 2);
+            match self.is_over(activation, middle, task)? {
+                true => over = middle,
+                false => before = middle,
+            }
+        }
+        Ok(Some(over))
+    }
+
+    fn is_over(&mut self, activation: Activation, time: Time, task: &mut Task<'_>) -> Result<bool, Fault> {
+        let process = self.copy_at(time, task)?;
+        let scope = (String::new(), Some(activation));
+        let observed = process.observe("None".to_string(), scope, Vec::new(), DEADLINE, task.interrupt)?;
+        Ok(!observed.ok)
     }
 
     fn span(&mut self, follow: Follow, ends_here: bool, generator: bool, task: &mut Task<'_>) -> Result<(Time, Option<Time>), Fault> {

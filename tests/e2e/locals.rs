@@ -80,6 +80,44 @@ fn reference(
 fn watched(sandbox: &mut Sandbox, trace: &Path, stands: &[Stand], (time, level): (usize, usize), expression: &str) {
     let span = span(stands, time, level);
     let values = reference(sandbox, trace, stands, span, level, expression);
+    searched(sandbox, trace, stands, (time, level), span, expression, &values);
+}
+
+/// The values of a generator that no other call of its function can be taken for: while it is suspended they stay. Where it is not
+/// resumed to its end, `gone` is the function that is called when it has just gone.
+fn of_generator(sandbox: &mut Sandbox, trace: &Path, stands: &[Stand], function: &str, gone: Option<&str>, expression: &str) {
+    let level = |t: usize| stands[t - 1].stack.iter().position(|f| f == function);
+    let own: Vec<usize> = (1..=stands.len()).filter(|&t| level(t).is_some()).collect();
+    let (first, last) = (own[0], *own.last().unwrap());
+    let ended = ["return", "unwind"].contains(&stands[last - 1].kind.as_str()) && level(last) == Some(stands[last - 1].stack.len() - 1);
+    let called = |name: &str| (1..=stands.len()).find(|&t| stands[t - 1].stack.last().is_some_and(|f| f == name)).unwrap();
+    // At the line that calls that function it is gone already.
+    let over = if ended { last + 1 } else { called(gone.unwrap()) - 1 };
+    let mut values = Vec::new();
+    for piece in own.chunk_by(|a, b| a + 1 == *b && level(*a) == level(*b)) {
+        let part = reference(sandbox, trace, stands, (piece[0], piece[piece.len() - 1]), level(piece[0]).unwrap(), expression);
+        let before = values.last().cloned();
+        let before = before.unwrap_or_else(|| format!("not there yet: that call of {function} begins at time {first}"));
+        values.resize(piece[0] - 1, before);
+        values.extend_from_slice(&part[piece[0] - 1..piece[piece.len() - 1]]);
+    }
+    values.resize(over - 1, values[values.len() - 1].clone());
+    values.resize(stands.len(), format!("out of scope: that call of {function} was over at time {over}"));
+    for time in [first, own[own.len() / 2], last] {
+        searched(sandbox, trace, stands, (time, level(time).unwrap()), (first, last), expression, &values);
+    }
+}
+
+/// The value at each stop point is known: each change is found from many places, forward and backward, and `history` has them all.
+fn searched(
+    sandbox: &mut Sandbox,
+    trace: &Path,
+    stands: &[Stand],
+    (time, level): (usize, usize),
+    span: (usize, usize),
+    expression: &str,
+    values: &[String],
+) {
     let changes: Vec<usize> = (1..values.len()).filter(|&i| values[i] != values[i - 1]).map(|i| i + 1).collect();
     let done = stands.len();
     let frame = stands[time - 1].stack.len() - 1 - level;
@@ -175,10 +213,33 @@ fn every_change_of_a_local_variable_is_found() {
         watched(&mut sandbox, &trace, &stands, (t, level(t)), "str((count, items))");
         let t = middle(&within("filled"));
         watched(&mut sandbox, &trace, &stands, (t, level(t) - 1), "str(items)");
-        // What cannot be watched says so.
-        let t = within("steps")[1];
-        let answers = sandbox.batch(&trace, &[format!("go {t}"), "watch n".into()]);
-        let error = answers[1]["error"]["text"].as_str().unwrap_or_default();
-        assert!(error.contains("generator") && error.contains("watch -l"), "{}", answers[1]);
+        of_generator(&mut sandbox, &trace, &stands, "steps", None, "str((n, i))");
+    }
+}
+
+#[test]
+fn every_change_of_a_variable_of_a_generator_or_coroutine_is_found() {
+    for python in travelling() {
+        let mut sandbox = Sandbox::new();
+        let path = program("suspended.py");
+        let trace = sandbox
+            .record("t", &[python.path.to_str().unwrap(), "-S", "-E", path.to_str().unwrap()])
+            .trace;
+        sandbox.verify(&trace);
+        let stands = stands(&mut sandbox, &trace);
+        let cases = [
+            ("finished", None, "str((total, i))"),
+            ("closed", Some("after_close"), "k"),
+            ("dropped", Some("after_drop"), "str(k)"),
+            ("tidied", Some("after_tidy"), "k"),
+            ("thrown", None, "k"),
+            ("delegating", None, "str(got)"),
+            ("coroutine", None, "str((n, got))"),
+            ("stream", None, "b"),
+            ("shared", None, "count"),
+        ];
+        for (function, gone, expression) in cases {
+            of_generator(&mut sandbox, &trace, &stands, function, gone, expression);
+        }
     }
 }

@@ -8,12 +8,12 @@
 //! This room may use `unsafe` to call the comparison in the agent's image.
 #![allow(unsafe_code)]
 
-use super::emit::{Emitter, GREATER, LESS_OR_EQUAL, NOT_EQUAL};
+use super::emit::{Emitter, LESS_OR_EQUAL, NOT_EQUAL};
 use super::stops::{Stop, Stops};
 use super::stubs::{CODE_SIZE, DATA, Stubs};
 use crate::arch::entry;
 use crate::layout::STUBS;
-use crate::memory::{get, try_get};
+use crate::memory::try_get;
 use crate::sorted::sorted;
 use alloc::vec::Vec;
 use rdb_protocol::replay::{Watched, Word};
@@ -24,9 +24,6 @@ const CODE_END: u64 = DATA;
 const RAX: u8 = 0;
 const RCX: u8 = 1;
 const RDX: u8 = 2;
-
-/// In place of a mask: the word is the state of a generator, of one byte, and what counts is whether that is above 0.
-const STATE: u64 = 0;
 
 /// A watchpoint: its number, and words as address, value, mask.
 pub(super) type Compared = (u32, Vec<[u64; 3]>);
@@ -61,11 +58,7 @@ impl Stops {
         };
         let compared = |w: &Watched| {
             let words = w.words.iter().filter(|w| same(w) && !constant(w));
-            let mut words: Vec<[u64; 3]> = words.map(|w| [w.address, w.value, w.mask]).collect();
-            // A generator that is closed may have no stop point of its own to say so.
-            let state = w.call.and_then(|call| self.state_of_generator(call.frame));
-            words.extend(state.map(|at| [at, 0, STATE]));
-            (w.id, words)
+            (w.id, words.map(|w| [w.address, w.value, w.mask]).collect())
         };
         self.watched = list.iter().map(compared).collect();
         let time = self.time();
@@ -106,9 +99,6 @@ fn changes(words: &[[u64; 3]], stored: Option<(u64, Option<u64>)>) -> bool {
 }
 
 fn differs(words: &[[u64; 3]]) -> bool {
-    if words.iter().any(|w| w[2] == STATE && get::<u8>(w[0]).cast_signed() > 0) {
-        return true;
-    }
     // SAFETY: reads the list, which has that length, and program memory, where a fault ends the comparison.
     unsafe { entry::rdb_compare(words.as_ptr(), words.len()) < words.len() }
 }
@@ -130,7 +120,7 @@ impl Stubs {
         let mut base = None;
         for [address, value, mask] in all {
             compare_word(&mut code, &mut base, address, value & mask, mask);
-            code.jump_if(if mask == STATE { GREATER } else { NOT_EQUAL }, DIFFERS);
+            code.jump_if(NOT_EQUAL, DIFFERS);
         }
         code.move_word(RDX, words.opcode, true);
         code.bytes(&[0x48, 0x8d, 0x0d]); // lea rcx, [onward]
@@ -190,7 +180,7 @@ fn compare_word(code: &mut Emitter, base: &mut Option<u64>, address: u64, value:
         code.bytes(&value.to_le_bytes());
     };
     let signed = value.cast_signed();
-    if part == 0xff || mask == STATE {
+    if part == 0xff {
         code.byte(0x80); // cmp byte [address], imm8
         operand(code, COMPARE);
         code.byte(there.to_le_bytes()[0]);

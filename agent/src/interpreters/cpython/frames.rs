@@ -88,10 +88,10 @@ impl Stops {
         (owner == OWNED_BY_GENERATOR && GENERATORS.iter().any(is)).then_some(generator)
     }
 
-    /// Where a generator that this frame lies in keeps its state, one byte: above 0 its frame is left for good. The last of four bytes in
-    /// front of the frame, which begins at a whole word.
-    pub(super) fn state_of_generator(&self, frame: u64) -> Option<u64> {
-        self.generator_of(frame).map(|_| frame - 5)
+    /// Whether this frame lies in a generator that has left it for good: its state, the last of four bytes in front of the frame, which
+    /// begins at a whole word, is above 0.
+    pub(super) fn is_generator_over(&self, frame: u64) -> bool {
+        self.generator_of(frame).is_some() && get::<u8>(frame - 5).cast_signed() > 0
     }
 
     /// The innermost frame of a `PyThreadState`; 0 without one.

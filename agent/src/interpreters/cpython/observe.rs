@@ -131,7 +131,7 @@ pub fn observe(
     let own = Own::of(stops, thread);
     let (mut slots, mut frame_globals) = (Vec::new(), None);
     if let Some(activation) = activation {
-        if stops.state_of_generator(activation.frame).is_some_and(|state| get::<u8>(state).cast_signed() > 0) {
+        if stops.is_generator_over(activation.frame) {
             return Ok(Seen {
                 value: Err("out of scope: that call is over".to_string()),
                 dependence: Dependence::default(),
