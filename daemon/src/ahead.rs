@@ -6,9 +6,9 @@ use crate::progress::Task;
 use crate::slice::Slicer;
 use crate::timeline::{Lookout, Place, Timeline};
 use crate::watching::Values;
-use rdb_protocol::{Direction, Time};
 use rdb_protocol::client::StopReason;
 use rdb_protocol::replay::{Follow, Hits, RunEnd};
+use rdb_protocol::{Direction, Time};
 
 /// What a search forward came to; the cursor has moved there for hits alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Timeline {
         };
         let left = self.marks.pass(0);
         if !matches!(result, Ok(StopReason::Breakpoint)) && count > 1 {
-            self.notes.push(format!("{} of {count} hits were passed", count - 1 - left));
+            self.notes.push(format!("of {count} hits only {} lie that way", count - 1 - left));
         }
         result
     }

@@ -101,7 +101,13 @@ impl Marks {
             place: BreakpointPlace::clone(&m.place),
             test: m.test.clone().filter(|_| m.watching.is_none()),
             // Once there is nothing to ignore any more, an action is carried out.
-            quiet: m.is_certain() && (self.quiet || if m.action.is_some() { self.full } else { m.info.ignore > 0 || self.passing > 0 }),
+            quiet: m.is_certain()
+                && (self.quiet
+                    || if m.action.is_some() {
+                        self.full
+                    } else {
+                        m.info.ignore > 0 || self.passing > 0
+                    }),
         });
         until.chain(enabled).collect()
     }

@@ -157,6 +157,65 @@ fn conditions_hold_both_ways_and_only_true_hits_count() {
 }
 
 #[test]
+fn a_search_passes_hits_on_its_way_to_the_nth() {
+    let world = World::new(400);
+    for condition in ["", "even"] {
+        let is_hit = |t: &u64| world.location(*t).line == 3 && (condition.is_empty() || t.is_multiple_of(2));
+        let all: Vec<u64> = (2..400).filter(is_hit).collect();
+        for (count, direction) in [1, 2, 5, all.len()]
+            .into_iter()
+            .zip([Direction::Forward, Direction::Backward].into_iter().cycle())
+        {
+            let mut trip = open(world.clone(), tiny());
+            let id = set(&mut trip, condition, false);
+            let other = set(&mut trip, condition, false);
+            let found = match direction {
+                Direction::Forward => all[count - 1],
+                Direction::Backward => all[all.len() - count],
+            };
+            if direction == Direction::Backward {
+                trip.go(Call::Go { to: Target::End });
+            }
+            let nth = |count: usize| Call::Continue {
+                count: count as u64,
+                direction,
+            };
+            let stop = trip.go(nth(count));
+            assert_eq!((stop.time.0, stop.breakpoints, stop.notes), (found, vec![id, other], vec![]));
+            assert_eq!(hits(&mut trip, id), count as u64);
+            // Beyond the last one: how many there were is told, and the next search passes none.
+            let stop = trip.go(nth(all.len()));
+            assert!(stop.reason != StopReason::Breakpoint, "{stop:?}");
+            let only = format!("of {} hits only {} lie that way", all.len(), all.len() - count);
+            assert_eq!(stop.notes, [only]);
+            let back = trip.go(Call::Continue {
+                count: 1,
+                direction: match direction {
+                    Direction::Forward => Direction::Backward,
+                    Direction::Backward => Direction::Forward,
+                },
+            });
+            let nearest = if direction == Direction::Forward {
+                all[all.len() - 1]
+            } else {
+                all[0]
+            };
+            assert_eq!(back.time.0, nearest);
+        }
+    }
+    let mut trip = open(world, tiny());
+    set(&mut trip, "bad", false);
+    let stop = trip.go(Call::Continue {
+        count: 9,
+        direction: Direction::Forward,
+    });
+    assert!(
+        stop.reason == StopReason::Breakpoint && stop.notes[0].contains("fails: NameError"),
+        "{stop:?}"
+    );
+}
+
+#[test]
 fn a_condition_that_fails_stops_once_and_a_temporary_breakpoint_goes() {
     let world = World::new(300);
     let on_line: Vec<u64> = (2..=300).filter(|&t| world.location(t).line == 3).collect();

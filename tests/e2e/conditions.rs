@@ -195,7 +195,13 @@ fn reading_says_what_evaluating_says() {
             &["x is None", "x == 3", "len(x) == 3", "'ab'.endswith('') and x", "x and i == 3"],
             70,
         );
-        same(&mut sandbox, &trace, (&at("# shadowed"), passing), &["type(x) is int", "len(x) == 3", "abs(x) == 3"], 2);
+        same(
+            &mut sandbox,
+            &trace,
+            (&at("# shadowed"), passing),
+            &["type(x) is int", "len(x) == 3", "abs(x) == 3"],
+            2,
+        );
         same(&mut sandbox, &trace, ("look", passing), &["x == 3", "y == 3"], 70);
         same(&mut sandbox, &trace, ("return look", passing), &["y == 3", "len(y) == 3"], 70);
     }

@@ -90,22 +90,62 @@ fn of_generator(sandbox: &mut Sandbox, trace: &Path, stands: &[Stand], function:
     let own: Vec<usize> = (1..=stands.len()).filter(|&t| level(t).is_some()).collect();
     let (first, last) = (own[0], *own.last().unwrap());
     let ended = ["return", "unwind"].contains(&stands[last - 1].kind.as_str()) && level(last) == Some(stands[last - 1].stack.len() - 1);
-    let called = |name: &str| (1..=stands.len()).find(|&t| stands[t - 1].stack.last().is_some_and(|f| f == name)).unwrap();
+    let called = |name: &str| {
+        (1..=stands.len())
+            .find(|&t| stands[t - 1].stack.last().is_some_and(|f| f == name))
+            .unwrap()
+    };
     // At the line that calls that function it is gone already.
     let over = if ended { last + 1 } else { called(gone.unwrap()) - 1 };
     let mut values = Vec::new();
     for piece in own.chunk_by(|a, b| a + 1 == *b && level(*a) == level(*b)) {
-        let part = reference(sandbox, trace, stands, (piece[0], piece[piece.len() - 1]), level(piece[0]).unwrap(), expression);
+        let part = reference(
+            sandbox,
+            trace,
+            stands,
+            (piece[0], piece[piece.len() - 1]),
+            level(piece[0]).unwrap(),
+            expression,
+        );
         let before = values.last().cloned();
         let before = before.unwrap_or_else(|| format!("not there yet: that call of {function} begins at time {first}"));
         values.resize(piece[0] - 1, before);
         values.extend_from_slice(&part[piece[0] - 1..piece[piece.len() - 1]]);
     }
     values.resize(over - 1, values[values.len() - 1].clone());
-    values.resize(stands.len(), format!("out of scope: that call of {function} was over at time {over}"));
-    for time in [first, own[own.len() / 2], last] {
-        searched(sandbox, trace, stands, (time, level(time).unwrap()), (first, last), expression, &values);
+    values.resize(
+        stands.len(),
+        format!("out of scope: that call of {function} was over at time {over}"),
+    );
+    let middle = own[own.len() / 2];
+    searched(
+        sandbox,
+        trace,
+        stands,
+        (middle, level(middle).unwrap()),
+        (first, last),
+        expression,
+        &values,
+    );
+    // It is the same call wherever one stands in it.
+    for time in [first, last] {
+        let frame = stands[time - 1].stack.len() - 1 - level(time).unwrap();
+        let script = [format!("go {time}"), format!("frame {frame}"), format!("history {expression}")];
+        let answers = sandbox.batch(trace, &script);
+        had(text(&answers[2]), &changes(&values), stands.len());
     }
+}
+
+/// Times at which the value differs from that of the stop point before.
+fn changes(values: &[String]) -> Vec<usize> {
+    (1..values.len()).filter(|&i| values[i] != values[i - 1]).map(|i| i + 1).collect()
+}
+
+/// A history up to the end of the main module has these changes.
+fn had(history: &str, changes: &[usize], done: usize) {
+    let times = history.lines().map(|l| l.split_whitespace().next().unwrap().parse().unwrap());
+    let times: Vec<usize> = times.filter(|&t| t <= done).collect();
+    assert_eq!(times, [&[1][..], changes].concat(), "{history}");
 }
 
 /// The value at each stop point is known: each change is found from many places, forward and backward, and `history` has them all.
@@ -118,7 +158,7 @@ fn searched(
     expression: &str,
     values: &[String],
 ) {
-    let changes: Vec<usize> = (1..values.len()).filter(|&i| values[i] != values[i - 1]).map(|i| i + 1).collect();
+    let changes = changes(values);
     let done = stands.len();
     let frame = stands[time - 1].stack.len() - 1 - level;
     let mut script = vec![format!("go {time}"), format!("frame {frame}"), format!("watch {expression}")];
@@ -167,10 +207,7 @@ fn searched(
             }
         }
     }
-    let history = text(answers.last().unwrap());
-    let times = history.lines().map(|l| l.split_whitespace().next().unwrap().parse().unwrap());
-    let times: Vec<usize> = times.filter(|&t| t <= done).collect();
-    assert_eq!(times, [&[1][..], &changes].concat(), "{history}");
+    had(text(answers.last().unwrap()), &changes, done);
 }
 
 #[test]

@@ -149,10 +149,8 @@ def main():
     run(coroutine(2))
     run(reading())
     g = shared()
-    more = next(g)
-    more()
     next(g)
-    more()
+    next(g)
     for _ in g:
         pass
 

@@ -21,6 +21,8 @@ use rdb_protocol::replay::{Watched, Word};
 /// Where a comparison that has found a difference goes on; the comparison lies behind it.
 const DIFFERS: u64 = STUBS + CODE_SIZE;
 const CODE_END: u64 = DATA;
+const HALF: u64 = 0xffff_ffff;
+const BYTE: u64 = 0xff;
 const RAX: u8 = 0;
 const RCX: u8 = 1;
 const RDX: u8 = 2;
@@ -109,23 +111,26 @@ impl Stubs {
     fn compare(&mut self, watched: &[Compared]) -> bool {
         let mut code = Emitter::new(DIFFERS, CODE_END);
         let words = self.counting();
-        let saved = [(RAX, words.spill), (RCX, words.more), (RDX, words.more + 8)];
+        let mut all: Vec<[u64; 3]> = watched.iter().flat_map(|w| w.1.iter().copied()).collect();
+        all = sorted(all);
+        let mut saved = Vec::from([(RAX, words.spill), (RCX, words.more)]);
+        if all.iter().any(|w| is_uneven(w[2])) {
+            saved.push((RDX, words.more + 8));
+        }
         saved.iter().for_each(|&(register, at)| code.move_word(register, at, true));
         code.jump(self.slow_path());
         code.align();
         let entry = code.at();
         saved.iter().for_each(|&(register, at)| code.move_word(register, at, false));
-        let mut all: Vec<[u64; 3]> = watched.iter().flat_map(|w| w.1.iter().copied()).collect();
-        all = sorted(all);
         let mut base = None;
         for [address, value, mask] in all {
             compare_word(&mut code, &mut base, address, value & mask, mask);
             code.jump_if(NOT_EQUAL, DIFFERS);
         }
-        code.move_word(RDX, words.opcode, true);
-        code.bytes(&[0x48, 0x8d, 0x0d]); // lea rcx, [onward]
+        code.move_word(RCX, words.opcode, true);
+        code.bytes(&[0x48, 0x8d, 0x05]); // lea rax, [onward]
         code.relative(words.onward, 0);
-        code.bytes(&[0x48, 0x8b, 0x0c, 0xd1]); // mov rcx, [rcx + 8 * rdx]
+        code.bytes(&[0x48, 0x8b, 0x0c, 0xc8]); // mov rcx, [rax + 8 * rcx]
         code.move_word(RCX, words.go, false);
         code.move_word(RAX, words.count, true);
         saved[1..].iter().for_each(|&(register, at)| code.move_word(register, at, true));
@@ -146,16 +151,26 @@ impl Stubs {
     }
 }
 
-/// Compares a word, as far as the mask goes, by as few memory accesses as there can be. `base` is what `rax` holds; `rcx` and `rdx` may be
-/// changed.
+/// The bytes of a mask behind those that do not count; and how many bits these are.
+fn shifted(mask: u64) -> (u64, u64) {
+    let shift = u64::from(mask.trailing_zeros()) & 0x38;
+    (mask >> shift, shift)
+}
+
+/// Whether what counts is neither all of a word, nor a half, nor one byte.
+fn is_uneven(mask: u64) -> bool {
+    ![u64::MAX, HALF, BYTE].contains(&shifted(mask).0)
+}
+
+/// Compares a word, as far as the mask goes, by as few memory accesses as there can be. `base` is what `rax` holds; `rcx` may be changed,
+/// and `rdx` if the mask is uneven.
 fn compare_word(code: &mut Emitter, base: &mut Option<u64>, address: u64, value: u64, mask: u64) {
-    const HALF: u64 = 0xffff_ffff;
     const NEAR: u64 = 1 << 30;
     const COMPARE: u8 = 7;
     // The bytes that count, where these are one, or one half: its own address, and the value there.
-    let shift = u64::from(mask.trailing_zeros()) & 0x38;
-    let (part, there) = (mask >> shift, value >> shift);
-    let narrow = part == 0xff || part == HALF;
+    let (part, shift) = shifted(mask);
+    let there = value >> shift;
+    let narrow = part == BYTE || part == HALF;
     let address = if narrow { address + shift / 8 } else { address };
     let from = match *base {
         Some(from) if (address.wrapping_sub(from)) < NEAR => from,
@@ -180,7 +195,7 @@ fn compare_word(code: &mut Emitter, base: &mut Option<u64>, address: u64, value:
         code.bytes(&value.to_le_bytes());
     };
     let signed = value.cast_signed();
-    if part == 0xff {
+    if part == BYTE {
         code.byte(0x80); // cmp byte [address], imm8
         operand(code, COMPARE);
         code.byte(there.to_le_bytes()[0]);

@@ -5,9 +5,7 @@
 //! error would be raised, the answer is that it cannot be told, and the condition has to be evaluated.
 
 use super::inline_names::{Local, locals};
-use super::lookup::{
-    Characters, Known, Odd, as_float, attribute, class_name, float_order, integer, is_instance, items, members, named,
-};
+use super::lookup::{Characters, Known, Odd, as_float, attribute, class_name, float_order, integer, is_instance, items, members, named};
 use super::objects::{tuple, type_of};
 use super::stops::{Stop, Stops};
 use crate::memory::get;
@@ -466,8 +464,20 @@ impl Scope<'_> {
                         (0, _) | (_, 0) => return Err(Odd),
                         (object, class) => truth(is_instance(self.stops.layout(), known, type_of(object), class)?),
                     },
-                    Op::Least => if order(b.what, a.what)? == Some(Ordering::Less) { b } else { a },
-                    Op::Greatest => if order(b.what, a.what)? == Some(Ordering::Greater) { b } else { a },
+                    Op::Least => {
+                        if order(b.what, a.what)? == Some(Ordering::Less) {
+                            b
+                        } else {
+                            a
+                        }
+                    }
+                    Op::Greatest => {
+                        if order(b.what, a.what)? == Some(Ordering::Greater) {
+                            b
+                        } else {
+                            a
+                        }
+                    }
                     Op::In => truth(self.contains(b, a)?),
                     Op::StartsWith => truth(part(a, b, |_| Some(0))?),
                     Op::EndsWith => truth(part(a, b, |(whole, part)| whole.checked_sub(part))?),

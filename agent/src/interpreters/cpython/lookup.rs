@@ -140,9 +140,7 @@ impl Characters {
 
     /// Without the white space around them.
     pub(super) fn stripped(&self) -> Characters {
-        let space = |i: u64| {
-            matches!(self.at(i), 0x9..=0xd | 0x1c..=0x20 | 0x85 | 0xa0 | 0x1680 | 0x2000..=0x200a | 0x2028 | 0x2029 | 0x202f | 0x205f | 0x3000)
-        };
+        let space = |i: u64| matches!(self.at(i), 0x9..=0xd | 0x1c..=0x20 | 0x85 | 0xa0 | 0x1680 | 0x2000..=0x200a | 0x2028 | 0x2029 | 0x202f | 0x205f | 0x3000);
         let from = (0..self.length).find(|&i| !space(i)).unwrap_or(self.length);
         let to = (from..self.length).rev().find(|&i| !space(i)).map_or(from, |last| last + 1);
         self.part(Some(from.cast_signed()), Some(to.cast_signed()))
@@ -213,7 +211,11 @@ pub(super) fn items(layout: &Layout, dict: u64) -> (u64, impl Iterator<Item = (u
     let inside = values_at(layout);
     let count = get(keys + DK_ENTRIES);
     let all = (0..count).map(move |i| {
-        let value = if values == 0 { first + size * i + 8 } else { values + inside + 8 * i };
+        let value = if values == 0 {
+            first + size * i + 8
+        } else {
+            values + inside + 8 * i
+        };
         (get(first + size * i), get(value))
     });
     (count, all.filter(|&(key, value)| key != 0 && value != 0))
@@ -244,7 +246,8 @@ pub(super) fn is_instance(layout: &Layout, known: &Known, kind: u64, class: u64)
         found |= of == class;
         // The interpreter's own types do not say of what class they are otherwise.
         let own = known.is_plain(of) || known.is_container(of) || of == known.object;
-        let says = !own && (get::<u64>(of + TP_FLAGS) & HEAP_TYPE == 0 || named(layout, known, get(of + TP_DICT), "__class__", &mut 0)? != 0);
+        let says =
+            !own && (get::<u64>(of + TP_FLAGS) & HEAP_TYPE == 0 || named(layout, known, get(of + TP_DICT), "__class__", &mut 0)? != 0);
         if says && !found {
             return Err(Odd);
         }

@@ -22,7 +22,10 @@ fn moves() {
     assert_eq!(one("bs"), one("bstep"));
     let to = |count, direction| Command::Continue { count, direction };
     assert_eq!((one("c"), one("c 30")), (to(1, Direction::Forward), to(30, Direction::Forward)));
-    assert_eq!((one("reverse-continue"), one("bc 2")), (to(1, Direction::Backward), to(2, Direction::Backward)));
+    assert_eq!(
+        (one("reverse-continue"), one("bc 2")),
+        (to(1, Direction::Backward), to(2, Direction::Backward))
+    );
     assert_eq!(error("c 0"), "the number of hits must be at least 1");
     assert_eq!(error("bc x"), "expected a number of hits, not 'x'");
     assert_eq!(error("step x"), "expected a number of stop points, not 'x'");
