@@ -80,7 +80,8 @@ fn reference(
 fn watched(sandbox: &mut Sandbox, trace: &Path, stands: &[Stand], (time, level): (usize, usize), expression: &str) {
     let span = span(stands, time, level);
     let values = reference(sandbox, trace, stands, span, level, expression);
-    searched(sandbox, trace, stands, (time, level), span, expression, &values);
+    let places = (1..stands.len()).step_by(17).chain(span.0..=span.1).collect();
+    searched(sandbox, trace, stands, (time, level), (span.0, places), expression, &values);
 }
 
 /// The values of a generator that no other call of its function can be taken for: while it is suspended they stay. Where it is not
@@ -118,12 +119,13 @@ fn of_generator(sandbox: &mut Sandbox, trace: &Path, stands: &[Stand], function:
         format!("out of scope: that call of {function} was over at time {over}"),
     );
     let middle = own[own.len() / 2];
+    let places = (1..stands.len()).step_by(41).chain([first, last, over - 1]).collect();
     searched(
         sandbox,
         trace,
         stands,
         (middle, level(middle).unwrap()),
-        (first, last),
+        (first, places),
         expression,
         &values,
     );
@@ -148,13 +150,13 @@ fn had(history: &str, changes: &[usize], done: usize) {
     assert_eq!(times, [&[1][..], changes].concat(), "{history}");
 }
 
-/// The value at each stop point is known: each change is found from many places, forward and backward, and `history` has them all.
+/// The value at each stop point is known: each change is found from all of them and some places more, forward and backward, and `history` has them all.
 fn searched(
     sandbox: &mut Sandbox,
     trace: &Path,
     stands: &[Stand],
     (time, level): (usize, usize),
-    span: (usize, usize),
+    (first, places): (usize, Vec<usize>),
     expression: &str,
     values: &[String],
 ) {
@@ -162,11 +164,7 @@ fn searched(
     let done = stands.len();
     let frame = stands[time - 1].stack.len() - 1 - level;
     let mut script = vec![format!("go {time}"), format!("frame {frame}"), format!("watch {expression}")];
-    let places: Vec<usize> = (1..done)
-        .step_by(17)
-        .chain(changes.iter().copied())
-        .chain(span.0..=span.1)
-        .collect();
+    let places: Vec<usize> = places.into_iter().chain(changes.iter().copied()).collect();
     for here in &places {
         script.extend([format!("go {here}"), "c".into(), format!("go {here}"), "bc".into()]);
     }
@@ -179,10 +177,7 @@ fn searched(
     let answers = sandbox.batch(trace, &script);
     let set = text(&answers[2]);
     let name = &stands[time - 1].stack[level];
-    assert!(
-        set.contains(&format!("in the call of {name} that begins at time {}", span.0)),
-        "{set}"
-    );
+    assert!(set.contains(&format!("in the call of {name} that begins at time {first}")), "{set}");
     assert!(set.contains(&format!("its value is {}", values[time - 1])), "{set}");
     for (answer, here) in answers[3..].chunks(4).zip(&places) {
         let found = |i: usize| {

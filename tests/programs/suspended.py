@@ -119,8 +119,8 @@ def main():
     g = closed()
     next(g)
     next(g)
-    g.close()
-    g = None
+    # What is closed is over at once, or when it goes: one line, for interpreters differ.
+    g.close(); g = None
     after_close()
     g = dropped()
     next(g)
