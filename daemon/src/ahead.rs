@@ -35,7 +35,7 @@ impl Timeline {
         };
         let left = self.marks.pass(0);
         if !matches!(result, Ok(StopReason::Breakpoint)) && count > 1 {
-            self.notes.push(format!("of {count} hits only {} lie that way", count - 1 - left));
+            self.notes.push(format!("hits that way: {} of {count}", count - 1 - left));
         }
         result
     }

@@ -563,6 +563,30 @@ mod tests {
                 ],
             ),
             (
+                "isinstance(x, (A, B))",
+                vec![
+                    name("x"),
+                    name("A"),
+                    Step::Plain(Op::IsInstance),
+                    Step::Plain(Op::Or(3)),
+                    name("x"),
+                    name("B"),
+                    Step::Plain(Op::IsInstance),
+                ],
+            ),
+            ("s[:3]", vec![name("s"), Step::Plain(Op::Integer(3)), Step::Plain(Op::Slice(2))]),
+            ("s[n:]", vec![name("s"), name("n"), Step::Plain(Op::Slice(1))]),
+            (
+                "d.get('k', 0)",
+                vec![
+                    name("d"),
+                    Step::Text("k".into()),
+                    Step::Plain(Op::Integer(0)),
+                    Step::Plain(Op::GetOr),
+                ],
+            ),
+            ("1e5", vec![Step::Plain(Op::Float(1e5_f64.to_bits()))]),
+            (
                 "a and b and c",
                 vec![name("a"), Step::Plain(Op::And(3)), name("b"), Step::Plain(Op::And(1)), name("c")],
             ),

@@ -186,7 +186,7 @@ fn a_search_passes_hits_on_its_way_to_the_nth() {
             // Beyond the last one: how many there were is told, and the next search passes none.
             let stop = trip.go(nth(all.len()));
             assert!(stop.reason != StopReason::Breakpoint, "{stop:?}");
-            let only = format!("of {} hits only {} lie that way", all.len(), all.len() - count);
+            let only = format!("hits that way: {} of {}", all.len() - count, all.len());
             assert_eq!(stop.notes, [only]);
             let back = trip.go(Call::Continue {
                 count: 1,
