@@ -133,7 +133,7 @@ impl Characters {
         let (from, to) = (from.map_or(0, bound), to.map_or(length, bound));
         Characters {
             length: (to - from).max(0).cast_unsigned(),
-            data: self.data + from.cast_unsigned() * u64::from(self.width),
+            data: self.data + from.cast_unsigned() * self.width,
             ..*self
         }
     }
