@@ -5,7 +5,9 @@
 //! error would be raised, the answer is that it cannot be told, and the condition has to be evaluated.
 
 use super::inline_names::{Local, locals};
-use super::lookup::{Characters, Known, Odd, as_float, attribute, class_name, float_order, integer, is_instance, items, members, named};
+use super::lookup::{
+    Characters, Known, Odd, as_float, attribute, class_name, float_order, integer, is_instance, is_type_named, items, members, named,
+};
 use super::objects::{tuple, type_of};
 use super::stops::{Stop, Stops};
 use crate::memory::get;
@@ -323,9 +325,22 @@ impl Scope<'_> {
             }
         }
         match named(layout, self.known, self.globals, name, hint)? {
-            0 => Err(Odd),
+            // Of the builtin names those of types alone: others could be something else elsewhere.
+            0 => match named(layout, self.known, self.builtins(), name, hint)? {
+                found if found != 0 && self.is_own(found) && is_type_named(self.known, found, name) => self.value(found),
+                _ => Err(Odd),
+            },
             value => self.value(value),
         }
+    }
+
+    fn builtins(&self) -> u64 {
+        get(self.frame + self.stops.layout().frame_globals + 8)
+    }
+
+    /// Whether an object is one of the interpreter's own data.
+    fn is_own(&self, object: u64) -> bool {
+        self.stops.located.writable().any(|(start, end)| (start..end).contains(&object))
     }
 
     /// Whether the name of an operation stands for the interpreter's own function.
@@ -336,7 +351,7 @@ impl Scope<'_> {
             return Err(Odd);
         }
         let layout = self.stops.layout();
-        let builtins: u64 = get(self.frame + layout.frame_globals + 8);
+        let builtins = self.builtins();
         if named(layout, self.known, self.globals, name, &mut 0)? != 0 {
             return Err(Odd);
         }
@@ -462,7 +477,9 @@ impl Scope<'_> {
                     Op::Item => self.item(a, b)?,
                     Op::IsInstance => match (a.object, b.object) {
                         (0, _) | (_, 0) => return Err(Odd),
-                        (object, class) => truth(is_instance(self.stops.layout(), known, type_of(object), class)?),
+                        (object, class) => truth(is_instance(self.stops.layout(), known, type_of(object), class, |of| {
+                            self.is_own(of)
+                        })?),
                     },
                     Op::Least => {
                         if order(b.what, a.what)? == Some(Ordering::Less) {
@@ -518,6 +535,13 @@ impl Scope<'_> {
             let own = |kind: u64| get::<u64>(kind + RICHCOMPARE);
             !matches!(v.what, What::Other) || own(type_of(v.object)) == own(self.known.object)
         };
+        let is_container = |v: Value<'_>| v.object != 0 && self.known.is_container(type_of(v.object));
+        match (a.what, b.what) {
+            (What::Other, What::Other) => {}
+            (What::Other, _) if is_container(a) => return Ok(false),
+            (_, What::Other) if is_container(b) => return Ok(false),
+            _ => {}
+        }
         match (a.what, b.what) {
             (What::Other, _) | (_, What::Other) => {
                 if by_identity(a) && by_identity(b) {

@@ -76,7 +76,8 @@ impl Known {
         [self.int, self.bool, self.float, self.str].contains(&kind)
     }
 
-    fn is_container(&self, kind: u64) -> bool {
+    /// Whether this is a container that only equals others of its kind.
+    pub(super) fn is_container(&self, kind: u64) -> bool {
         [self.list, self.tuple, self.dict, self.set, self.frozenset].contains(&kind)
     }
 }
@@ -231,8 +232,9 @@ pub(super) fn members(set: u64) -> (u64, impl Iterator<Item = u64>) {
     (places, all.filter(|&(key, hash)| key != 0 && hash != DELETED).map(|p| p.0))
 }
 
-/// Whether `isinstance` says that an object of this type is of that class; neither may have a say in it.
-pub(super) fn is_instance(layout: &Layout, known: &Known, kind: u64, class: u64) -> Result<bool, Odd> {
+/// Whether `isinstance` says that an object of this type is of that class; neither may have a say in it. `own` says which types are the
+/// interpreter's.
+pub(super) fn is_instance(layout: &Layout, known: &Known, kind: u64, class: u64, own: impl Fn(u64) -> bool) -> Result<bool, Odd> {
     if kind == class {
         return Ok(true);
     }
@@ -240,19 +242,33 @@ pub(super) fn is_instance(layout: &Layout, known: &Known, kind: u64, class: u64)
     if type_of(class) != known.class {
         return Err(Odd);
     }
-    let mut found = false;
-    let plain = get::<u64>(kind + TP_GETATTRO) == known.generic;
-    for of in tuple(get(kind + TP_MRO)) {
-        found |= of == class;
-        // The interpreter's own types do not say of what class they are otherwise.
-        let own = known.is_plain(of) || known.is_container(of) || of == known.object;
-        let says =
-            !own && (get::<u64>(of + TP_FLAGS) & HEAP_TYPE == 0 || named(layout, known, get(of + TP_DICT), "__class__", &mut 0)? != 0);
-        if says && !found {
+    let order = || tuple(get(kind + TP_MRO));
+    if order().any(|of| of == class) {
+        return Ok(true);
+    }
+    // An object may say of what class it is otherwise; those of the interpreter's own types do not.
+    if get::<u64>(kind + TP_GETATTRO) != known.generic {
+        return Err(Odd);
+    }
+    for of in order().filter(|&of| !own(of)) {
+        let made_in_python = get::<u64>(of + TP_FLAGS) & HEAP_TYPE != 0;
+        if !made_in_python || named(layout, known, get(of + TP_DICT), "__class__", &mut 0)? != 0 {
             return Err(Odd);
         }
     }
-    if found || plain { Ok(found) } else { Err(Odd) }
+    Ok(false)
+}
+
+/// Whether this is a type of the interpreter's that bears this name.
+pub(super) fn is_type_named(known: &Known, object: u64, name: &str) -> bool {
+    const TYPE_NAME: u64 = 24;
+    let there: u64 = if type_of(object) == known.class {
+        get(object + TYPE_NAME)
+    } else {
+        0
+    };
+    let same = |there: u64| name.bytes().chain([0]).zip(0..).all(|(b, i)| get::<u8>(there + i) == b);
+    there != 0 && get::<u64>(object + TP_FLAGS) & HEAP_TYPE == 0 && same(there)
 }
 
 /// The name of a class made in Python.
