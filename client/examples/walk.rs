@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Starts the daemon if none runs. The session outlives a daemon that dies.
     let launcher = Launcher::from_env(places.socket);
     let (mut session, _) = Session::open(launcher, trace.display().to_string(), true)?;
-    let mut stop = session.travel(|c| c.continue_(Direction::Forward))?;
+    let mut stop = session.travel(|c| c.continue_(1, Direction::Forward))?;
     for _ in 0..5 {
         if let Some(at) = &stop.location {
             println!("{:>8}  {}:{} in {}", stop.time, at.file, at.line, at.function);

@@ -32,7 +32,7 @@ impl Timeline {
         let acts = |id: &&u32| self.marks.action(**id).is_some() && !self.marks.is_ignored(**id);
         let carried_out = verdict.hit.iter().filter(acts).count();
         self.say(printed, carried_out);
-        self.marks.meet(&verdict.ids())
+        self.marks.meet(&verdict.ids(), &verdict.failed)
     }
 
     /// How many more are shown.

@@ -6,9 +6,9 @@ use crate::progress::Task;
 use crate::slice::Slicer;
 use crate::timeline::{Lookout, Place, Timeline};
 use crate::watching::Values;
-use rdb_protocol::Time;
 use rdb_protocol::client::StopReason;
 use rdb_protocol::replay::{Follow, Hits, RunEnd};
+use rdb_protocol::{Direction, Time};
 
 /// What a search forward came to; the cursor has moved there for hits alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,20 @@ pub(crate) enum Ahead {
 }
 
 impl Timeline {
+    /// To a breakpoint hit that way, the next one being the first, or to where that way ends.
+    pub(crate) fn continue_to(&mut self, count: u64, direction: Direction, task: &mut Task<'_>) -> Result<StopReason, Fault> {
+        self.marks.pass(count.saturating_sub(1));
+        let result = match direction {
+            Direction::Forward => self.continue_forward(task),
+            Direction::Backward => self.continue_backward(task),
+        };
+        let left = self.marks.pass(0);
+        if !matches!(result, Ok(StopReason::Breakpoint)) && count > 1 {
+            self.notes.push(format!("hits that way: {} of {count}", count - 1 - left));
+        }
+        result
+    }
+
     /// To the next breakpoint hit, the end of the main module, or the end.
     pub(crate) fn continue_forward(&mut self, task: &mut Task<'_>) -> Result<StopReason, Fault> {
         self.require_stop_points()?;

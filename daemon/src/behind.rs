@@ -259,7 +259,7 @@ impl Timeline {
             }
             let mut met = verdict.hit.clone();
             met.extend(verdict.failed.iter().map(|f| f.0));
-            if left == 0 || !marks.meet(&met).is_empty() {
+            if left == 0 || !marks.meet(&met, &verdict.failed).is_empty() {
                 break;
             }
         }

@@ -32,6 +32,8 @@ pub(crate) struct Marks {
     quiet: bool,
     /// What actions come to is shown no more.
     full: bool,
+    /// So many hits that would stop a search are passed.
+    passing: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -78,7 +80,7 @@ impl Marks {
     pub(crate) fn is_picky(&self) -> bool {
         let looked_at = |i: &BreakpointInfo| i.condition.is_some() || i.ignore > 0 || i.action.is_some();
         let picky = |m: &Mark| m.info.enabled && (looked_at(&m.info) || m.watching.is_some());
-        self.list.iter().any(picky)
+        self.passing > 0 || self.list.iter().any(picky)
     }
 
     /// Whether any has an action.
@@ -99,7 +101,13 @@ impl Marks {
             place: BreakpointPlace::clone(&m.place),
             test: m.test.clone().filter(|_| m.watching.is_none()),
             // Once there is nothing to ignore any more, an action is carried out.
-            quiet: m.is_certain() && (self.quiet || if m.action.is_some() { self.full } else { m.info.ignore > 0 }),
+            quiet: m.is_certain()
+                && (self.quiet
+                    || if m.action.is_some() {
+                        self.full
+                    } else {
+                        m.info.ignore > 0 || self.passing > 0
+                    }),
         });
         until.chain(enabled).collect()
     }
@@ -123,6 +131,14 @@ impl Marks {
     /// Whether nothing of what actions come to is shown any more.
     pub(crate) fn is_full(&self) -> bool {
         self.full
+    }
+
+    /// So many of the hits that would stop a search are passed from now on. How many were still to be passed.
+    pub(crate) fn pass(&mut self, count: u64) -> u64 {
+        if (count > 0) != (self.passing > 0) {
+            self.version = fresh();
+        }
+        std::mem::replace(&mut self.passing, count)
     }
 
     /// As a client wants them.
@@ -221,6 +237,7 @@ impl Marks {
             until: None,
             quiet: false,
             full: false,
+            passing: 0,
         };
         std::mem::replace(self, empty)
     }
@@ -341,9 +358,9 @@ impl Marks {
         self.list.iter_mut().filter(|m| m.info.id == id).for_each(|m| m.told = true);
     }
 
-    /// A search has come to hits of these: counts them; those to stop at are the ones not to be ignored. Temporary ones are used
-    /// up by that.
-    pub(crate) fn meet(&mut self, ids: &[u32]) -> Vec<u32> {
+    /// A search has come to hits of these: counts them; those to stop at are the ones not to be ignored, unless the search is to
+    /// pass hits. Temporary ones are used up by that. Where a condition has failed, a search does not pass.
+    pub(crate) fn meet(&mut self, ids: &[u32], failed: &[(u32, String)]) -> Vec<u32> {
         let mut stopping: Vec<u32> = ids.iter().copied().filter(|&id| id == UNTIL).collect();
         for mark in self.list.iter_mut().filter(|m| ids.contains(&m.info.id)) {
             mark.info.hits += 1;
@@ -356,6 +373,14 @@ impl Marks {
             } else if mark.info.action.is_none() {
                 stopping.push(mark.info.id);
             }
+        }
+        let stops_always = |id: &u32| *id == UNTIL || failed.iter().any(|f| f.0 == *id);
+        if self.passing > 0 && !stopping.is_empty() && !stopping.iter().any(stops_always) {
+            self.passing -= 1;
+            if self.passing == 0 {
+                self.version = fresh();
+            }
+            return Vec::new();
         }
         let before = self.list.len();
         self.list.retain(|m| !m.info.temporary || !stopping.contains(&m.info.id));
@@ -397,10 +422,10 @@ mod tests {
         let [a, b, c, d] = ids;
         shared.change(Some(a), &Change::Ignore(3), None);
         let (before, mut after) = (shared.clone(), shared.clone());
-        assert_eq!(after.meet(&[a]), [0; 0]);
-        assert_eq!(after.meet(&[a, b, c, d]), [b, c, d]);
+        assert_eq!(after.meet(&[a], &[]), [0; 0]);
+        assert_eq!(after.meet(&[a, b, c, d], &[]), [b, c, d]);
         // In the meantime:
-        shared.meet(&[d]);
+        shared.meet(&[d], &[]);
         shared.remove(Some(c));
         shared.change(Some(a), &Change::Ignore(1), None);
         let e = add(&mut shared, false);
@@ -433,14 +458,14 @@ mod tests {
         let mut marks = Marks::default();
         let (a, b) = (add(&mut marks, false), add(&mut marks, true));
         assert!(marks.change(Some(a), &Change::Ignore(2), None) && marks.is_picky());
-        assert_eq!(marks.meet(&[a]), [0; 0]);
-        assert_eq!(marks.meet(&[a, b]), [b]);
+        assert_eq!(marks.meet(&[a], &[]), [0; 0]);
+        assert_eq!(marks.meet(&[a, b], &[]), [b]);
         assert_eq!(marks.info(b), None, "temporary");
-        assert_eq!(marks.meet(&[a]), [a]);
+        assert_eq!(marks.meet(&[a], &[]), [a]);
         assert_eq!(marks.info(a).map(|i| (i.hits, i.ignore)), Some((3, 0)));
         assert!(marks.change(None, &Change::Enabled(false), None) && marks.is_empty() && marks.orders().is_empty());
         assert!(!marks.change(Some(b), &Change::Enabled(true), None));
         marks.set_until(Some(BreakpointPlace::Function { name: "g".into() }));
-        assert!(!marks.is_empty() && marks.orders()[0].id == UNTIL && marks.meet(&[UNTIL]) == [UNTIL]);
+        assert!(!marks.is_empty() && marks.orders()[0].id == UNTIL && marks.meet(&[UNTIL], &[]) == [UNTIL]);
     }
 }

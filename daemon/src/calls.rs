@@ -3,12 +3,13 @@
 use crate::ahead::Ahead;
 use crate::behind::Behind;
 use crate::fault::Fault;
+use crate::inspect::DEADLINE;
 use crate::moves::FIRST;
 use crate::progress::Task;
 use crate::timeline::Timeline;
 use rdb_protocol::client::{FailureCode, Watch};
-use rdb_protocol::replay::{Follow, Passing};
-use rdb_protocol::{Frame, Location, StopKind, Time, WatchedCall};
+use rdb_protocol::replay::{Follow, Object, Passing};
+use rdb_protocol::{Activation, Frame, Location, StopKind, Time, WatchedCall};
 
 impl Timeline {
     /// The call that executes a frame of the stack at the cursor, which stays there.
@@ -27,7 +28,18 @@ impl Timeline {
             activation: frame.activation,
             passing: Passing::End,
         };
-        let span = self.span(follow, ends_here, task);
+        let span = self.generator(watch, task).and_then(|generator| {
+            let span = self.span(follow, ends_here, generator.is_some(), task)?;
+            self.here.clone_from(&here);
+            match (generator, span.1) {
+                // It may be gone, or closed, without a stop point to say so.
+                (Some(generator), None) => {
+                    let gone = self.death(generator, task)?;
+                    Ok((span.0, self.closing(frame.activation, gone, task)?))
+                }
+                _ => Ok(span),
+            }
+        });
         self.marks.put_back(kept);
         self.here = here;
         let (from, until) = span?;
@@ -39,7 +51,43 @@ impl Timeline {
         })
     }
 
-    fn span(&mut self, follow: Follow, ends_here: bool, task: &mut Task<'_>) -> Result<(Time, Option<Time>), Fault> {
+    /// The generator or coroutine that the frame lies in, if it lies in one.
+    fn generator(&mut self, watch: &Watch, task: &mut Task<'_>) -> Result<Option<Object>, Fault> {
+        let source = "__rdb_generator".to_string();
+        let probe = self.at_cursor(task)?.fork()?;
+        let value = probe.evaluate(source, watch.frame, Vec::new(), DEADLINE, task.interrupt)?;
+        Ok(value.object.filter(|_| value.ok))
+    }
+
+    /// The first time at which a generator is over that is there at the cursor, and gone at a later time if that is told.
+    fn closing(&mut self, activation: Activation, gone: Option<Time>, task: &mut Task<'_>) -> Result<Option<Time>, Fault> {
+        let end = match gone {
+            Some(gone) => Time(gone.0 - 1),
+            None => self.last(task)?,
+        };
+        if !self.is_over(activation, end, task)? {
+            return Ok(gone);
+        }
+        // Once over it stays so.
+        let (mut before, mut over) = (self.here.time, end);
+        while before.0 + 1 < over.0 {
+            let middle = Time(before.0 + (over.0 - before.0) / 2);
+            match self.is_over(activation, middle, task)? {
+                true => over = middle,
+                false => before = middle,
+            }
+        }
+        Ok(Some(over))
+    }
+
+    fn is_over(&mut self, activation: Activation, time: Time, task: &mut Task<'_>) -> Result<bool, Fault> {
+        let process = self.copy_at(time, task)?;
+        let scope = (String::new(), Some(activation));
+        let observed = process.observe("None".to_string(), scope, Vec::new(), DEADLINE, task.interrupt)?;
+        Ok(!observed.ok)
+    }
+
+    fn span(&mut self, follow: Follow, ends_here: bool, generator: bool, task: &mut Task<'_>) -> Result<(Time, Option<Time>), Fault> {
         let unclear = || {
             Fault::told(
                 FailureCode::Invalid,
@@ -61,6 +109,7 @@ impl Timeline {
                 Ahead::Own => break Some(self.here.time),
                 Ahead::MainDone(time) => self.land(time, task)?,
                 Ahead::Nothing => break None,
+                Ahead::Lost if generator => break None,
                 Ahead::Breakpoint | Ahead::Lost => return Err(unclear()),
             }
         };

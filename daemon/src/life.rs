@@ -149,6 +149,21 @@ impl Timeline {
         Ok(known)
     }
 
+    /// The first time at which an object that is alive at the cursor is not there any more, if there is one.
+    pub(crate) fn death(&mut self, object: Object, task: &mut Task<'_>) -> Result<Option<Time>, Fault> {
+        let here = self.here.time;
+        let mut known = Reference {
+            id: 0,
+            object,
+            alive: (here, here),
+            unborn: Time::BEGIN,
+            dead: None,
+        };
+        let last = self.last(task)?;
+        self.explore_after(&mut known, last, task)?;
+        Ok(known.dead)
+    }
+
     /// Learns whether it is there at `time`, before it is known to be.
     fn explore_before(&mut self, known: &mut Reference, time: Time, task: &mut Task<'_>) -> Result<(), Fault> {
         let seen = self.watch_life(known, time, known.alive.0, task)?;
@@ -195,7 +210,7 @@ impl Timeline {
             slicer.learn(began.elapsed());
             let seen = stopped.boundaries.filter(|seen| !seen.lost);
             let seen = seen.ok_or_else(|| {
-                let text = format!("${} cannot be followed from time {from} to {to}", known.id);
+                let text = format!("an object cannot be followed from time {from} to {to}");
                 Fault::told(
                     FailureCode::Invalid,
                     text + ": the program replaces its memory allocators on the way",

@@ -76,9 +76,9 @@ enum Token {
     Sign(&'static str),
 }
 
-const SIGNS: [&str; 26] = [
+const SIGNS: [&str; 27] = [
     "==", "!=", "<=", ">=", "//", "**", "<<", ">>", ":=", "->", "<", ">", "+", "-", "*", "/", "%", "&", "|", "^", "(", ")", "[", "]", ",",
-    ".",
+    ".", ":",
 ];
 
 fn tokens(source: &str) -> Option<Vec<Token>> {
@@ -118,9 +118,13 @@ fn number(rest: &str) -> Option<(Token, usize)> {
     if word.bytes().all(|b| b.is_ascii_digit()) && (word == "0" || !word.starts_with('0')) {
         return Some((Token::Integer(word.parse().ok()?), end));
     }
-    let (whole, part) = word.split_once('.')?;
     let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-    (digits(whole) && digits(part)).then(|| Some((Token::Float(word.parse().ok()?), end)))?
+    let (mantissa, exponent) = word.split_once('e').map_or((word, None), |(m, e)| (m, Some(e)));
+    let plain = match mantissa.split_once('.') {
+        Some((whole, part)) => digits(whole) && digits(part),
+        None => exponent.is_some() && digits(mantissa),
+    };
+    (plain && exponent.is_none_or(digits)).then(|| Some((Token::Float(word.parse().ok()?), end)))?
 }
 
 fn text(rest: &str) -> Option<(Token, usize)> {
@@ -321,28 +325,97 @@ impl Parser<'_> {
                     ops.push(Step::Attribute(name));
                     continue;
                 }
-                let op = match name.as_str() {
-                    "startswith" => Op::StartsWith,
-                    "endswith" => Op::EndsWith,
+                let arguments = self.arguments()?;
+                let op = match (name.as_str(), arguments.len()) {
+                    ("startswith", 1) => Op::StartsWith,
+                    ("endswith", 1) => Op::EndsWith,
+                    ("get", 1) => Op::Get,
+                    ("get", 2) => Op::GetOr,
+                    ("strip", 0) => Op::Strip,
                     _ => return None,
                 };
-                ops.extend(self.deeper(Self::either)?);
+                ops.extend(arguments.into_iter().flatten());
                 ops.push(Step::Plain(op));
-                if !self.sign(")") {
-                    return None;
-                }
             } else if self.sign("[") {
-                ops.extend(self.deeper(Self::either)?);
-                ops.push(Step::Plain(Op::Item));
-                if !self.sign("]") {
-                    return None;
-                }
+                let op = self.subscript(&mut ops)?;
+                ops.push(Step::Plain(op));
             } else if matches!(self.tokens.first(), Some(Token::Sign("(" | "**"))) {
                 return None;
             } else {
                 return Some(ops);
             }
         }
+    }
+
+    /// What stands between brackets, behind the first of them, separated by commas.
+    fn arguments(&mut self) -> Option<Vec<Ops>> {
+        let mut all = Vec::new();
+        while !self.sign(")") {
+            if !all.is_empty() && !self.sign(",") {
+                return None;
+            }
+            all.push(self.deeper(Self::either)?);
+        }
+        Some(all)
+    }
+
+    /// What stands in square brackets, behind the first of them.
+    fn subscript(&mut self, ops: &mut Ops) -> Option<Op> {
+        let (mut parts, mut slice) = (0, false);
+        for part in [1, 2] {
+            if !matches!(self.tokens.first()?, Token::Sign(":" | "]")) {
+                ops.extend(self.deeper(Self::either)?);
+                parts |= part;
+            }
+            if part == 1 {
+                slice = self.sign(":");
+                if !slice {
+                    break;
+                }
+            }
+        }
+        if !self.sign("]") || !slice && parts == 0 {
+            return None;
+        }
+        Some(if slice { Op::Slice(parts) } else { Op::Item })
+    }
+
+    /// A call of a builtin function, behind its first bracket: the function is named before its arguments, so that the name can be looked up.
+    fn builtin(&mut self, name: &str) -> Option<Ops> {
+        let before = self.tokens;
+        if name == "isinstance" {
+            let mut ops = self.deeper(Self::either)?;
+            if self.sign(",") && self.sign("(") {
+                // One of several classes: one after the other.
+                let classes = self.arguments()?;
+                if !self.sign(")") || classes.is_empty() {
+                    return None;
+                }
+                let each = |class: Ops| [&ops[..], &class, &[Step::Plain(Op::IsInstance)]].concat();
+                let mut parts: Vec<Ops> = classes.into_iter().map(each).collect();
+                ops = parts.pop()?;
+                while let Some(mut before) = parts.pop() {
+                    before.push(Step::Plain(Op::Or(u32::try_from(ops.len()).ok()?)));
+                    before.extend(ops);
+                    ops = before;
+                }
+                return Some(ops);
+            }
+            self.tokens = before;
+        }
+        let arguments = self.arguments()?;
+        let op = match (name, arguments.len()) {
+            ("len", 1) => Op::Length,
+            ("abs", 1) => Op::Absolute,
+            ("type", 1) => Op::Type,
+            ("isinstance", 2) => Op::IsInstance,
+            ("min", 2) => Op::Least,
+            ("max", 2) => Op::Greatest,
+            _ => return None,
+        };
+        let mut ops: Ops = arguments.into_iter().flatten().collect();
+        ops.push(Step::Plain(op));
+        Some(ops)
     }
 
     fn atom(&mut self) -> Option<Ops> {
@@ -361,11 +434,7 @@ impl Parser<'_> {
                 "None" => Step::Plain(Op::Nothing),
                 "True" => Step::Plain(Op::Truth(true)),
                 "False" => Step::Plain(Op::Truth(false)),
-                "len" if self.sign("(") => {
-                    let mut ops = self.deeper(Self::either)?;
-                    ops.push(Step::Plain(Op::Length));
-                    return self.sign(")").then_some(ops);
-                }
+                "len" | "abs" | "type" | "isinstance" | "min" | "max" if self.sign("(") => return self.builtin(&word),
                 word if KEYWORDS.contains(&word) => return None,
                 word => (self.object)(word).unwrap_or_else(|| Step::Name(word.to_string())),
             },
@@ -494,6 +563,30 @@ mod tests {
                 ],
             ),
             (
+                "isinstance(x, (A, B))",
+                vec![
+                    name("x"),
+                    name("A"),
+                    Step::Plain(Op::IsInstance),
+                    Step::Plain(Op::Or(3)),
+                    name("x"),
+                    name("B"),
+                    Step::Plain(Op::IsInstance),
+                ],
+            ),
+            ("s[:3]", vec![name("s"), Step::Plain(Op::Integer(3)), Step::Plain(Op::Slice(2))]),
+            ("s[n:]", vec![name("s"), name("n"), Step::Plain(Op::Slice(1))]),
+            (
+                "d.get('k', 0)",
+                vec![
+                    name("d"),
+                    Step::Text("k".into()),
+                    Step::Plain(Op::Integer(0)),
+                    Step::Plain(Op::GetOr),
+                ],
+            ),
+            ("1e5", vec![Step::Plain(Op::Float(1e5_f64.to_bits()))]),
+            (
                 "a and b and c",
                 vec![name("a"), Step::Plain(Op::And(3)), name("b"), Step::Plain(Op::And(1)), name("c")],
             ),
@@ -527,13 +620,23 @@ mod tests {
             "'\\x41'",
             "0x10",
             "1_000",
-            "1e5",
+            "1e",
+            "1e-5",
+            "e5.5",
+            "s[]",
+            "s[::2]",
+            "d.get()",
+            "d.get(1, 2, 3)",
+            "isinstance(x, ())",
+            "isinstance(x)",
+            "min(x)",
+            "type(x, y)",
+            "abs(x",
             "010",
             "x in (1, 2) == True",
             "x in {1}",
             "x.y()",
             "größe",
-            "s[1:2]",
             "s[1, 2]",
             "s.startswith(('a', 'b'))",
             "",

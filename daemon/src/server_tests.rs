@@ -287,6 +287,22 @@ fn a_long_request_reports_progress() {
 }
 
 #[test]
+fn each_of_two_clients_hears_of_the_progress_of_its_own_request() {
+    let daemon = daemon(World::new(12_000_000), LONG);
+    let [mut a, mut b, mut idle] = [(); 3].map(|()| Client::open(&daemon));
+    let (first, second) = (a.send(Call::Go { to: Target::End }), b.send(Call::Go { to: Target::End }));
+    for (client, id) in [(&mut a, first), (&mut b, second)] {
+        let response = client.response();
+        assert!(response.id == id && response.result.is_ok(), "{response:?}");
+        assert!(!client.progress.is_empty());
+        assert!(client.progress.iter().all(|(done, total)| done <= total));
+        assert!(client.progress.windows(2).all(|w| w[0].0 <= w[1].0), "{:?}", client.progress);
+    }
+    assert!(matches!(idle.call(Call::When), Ok(Reply::Stopped(s)) if s.time == Time(1)));
+    assert!(idle.progress.is_empty());
+}
+
+#[test]
 fn a_client_that_goes_in_the_middle_ends_its_session() {
     let daemon = daemon(World::new(500_000_000), LONG);
     let mut client = Client::open(&daemon);

@@ -117,7 +117,7 @@ fn conditions_hold_both_ways_and_only_true_hits_count() {
     let even: Vec<u64> = on_line.iter().copied().filter(|t| t.is_multiple_of(2)).collect();
     let mut trip = open(world, tiny());
     let id = set(&mut trip, "even", false);
-    let to = |direction| Call::Continue { direction };
+    let to = |direction| Call::Continue { count: 1, direction };
     for &t in even.iter().filter(|&&t| t > 1) {
         let stop = trip.go(to(Direction::Forward));
         assert_eq!((stop.time.0, stop.breakpoints), (t, vec![id]));
@@ -157,6 +157,65 @@ fn conditions_hold_both_ways_and_only_true_hits_count() {
 }
 
 #[test]
+fn a_search_passes_hits_on_its_way_to_the_nth() {
+    let world = World::new(400);
+    for condition in ["", "even"] {
+        let is_hit = |t: &u64| world.location(*t).line == 3 && (condition.is_empty() || t.is_multiple_of(2));
+        let all: Vec<u64> = (2..400).filter(is_hit).collect();
+        for (count, direction) in [1, 2, 5, all.len()]
+            .into_iter()
+            .zip([Direction::Forward, Direction::Backward].into_iter().cycle())
+        {
+            let mut trip = open(world.clone(), tiny());
+            let id = set(&mut trip, condition, false);
+            let other = set(&mut trip, condition, false);
+            let found = match direction {
+                Direction::Forward => all[count - 1],
+                Direction::Backward => all[all.len() - count],
+            };
+            if direction == Direction::Backward {
+                trip.go(Call::Go { to: Target::End });
+            }
+            let nth = |count: usize| Call::Continue {
+                count: count as u64,
+                direction,
+            };
+            let stop = trip.go(nth(count));
+            assert_eq!((stop.time.0, stop.breakpoints, stop.notes), (found, vec![id, other], vec![]));
+            assert_eq!(hits(&mut trip, id), count as u64);
+            // Beyond the last one: how many there were is told, and the next search passes none.
+            let stop = trip.go(nth(all.len()));
+            assert!(stop.reason != StopReason::Breakpoint, "{stop:?}");
+            let only = format!("hits that way: {} of {}", all.len() - count, all.len());
+            assert_eq!(stop.notes, [only]);
+            let back = trip.go(Call::Continue {
+                count: 1,
+                direction: match direction {
+                    Direction::Forward => Direction::Backward,
+                    Direction::Backward => Direction::Forward,
+                },
+            });
+            let nearest = if direction == Direction::Forward {
+                all[all.len() - 1]
+            } else {
+                all[0]
+            };
+            assert_eq!(back.time.0, nearest);
+        }
+    }
+    let mut trip = open(world, tiny());
+    set(&mut trip, "bad", false);
+    let stop = trip.go(Call::Continue {
+        count: 9,
+        direction: Direction::Forward,
+    });
+    assert!(
+        stop.reason == StopReason::Breakpoint && stop.notes[0].contains("fails: NameError"),
+        "{stop:?}"
+    );
+}
+
+#[test]
 fn a_condition_that_fails_stops_once_and_a_temporary_breakpoint_goes() {
     let world = World::new(300);
     let on_line: Vec<u64> = (2..=300).filter(|&t| world.location(t).line == 3).collect();
@@ -166,15 +225,16 @@ fn a_condition_that_fails_stops_once_and_a_temporary_breakpoint_goes() {
             trip.go(Call::Go { to: Target::End });
         }
         set(&mut trip, "bad", false);
-        let stop = trip.go(Call::Continue { direction });
+        let stop = trip.go(Call::Continue { count: 1, direction });
         assert_eq!(stop.reason, StopReason::Breakpoint);
         assert!(on_line.contains(&stop.time.0) && stop.notes[0].contains("breakpoint 1 fails: NameError: bad"));
-        let stop = trip.go(Call::Continue { direction });
+        let stop = trip.go(Call::Continue { count: 1, direction });
         assert!(stop.reason != StopReason::Breakpoint && stop.notes.is_empty(), "{stop:?}");
         let mut trip = open(world.clone(), tiny());
         set(&mut trip, "", true);
         assert_eq!(
             trip.go(Call::Continue {
+                count: 1,
                 direction: Direction::Forward
             })
             .time
@@ -198,6 +258,7 @@ fn until_stops_at_its_place_and_leaves_no_breakpoint() {
     assert_eq!(trip.go(until(Direction::Backward)).time.0, on_line[1]);
     assert_eq!(
         trip.go(Call::Continue {
+            count: 1,
             direction: Direction::Forward
         })
         .reason,

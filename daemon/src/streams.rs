@@ -44,6 +44,13 @@ pub(crate) fn events(path: &Path, mut each: impl FnMut(u64, &Event<'_>)) -> Resu
     Ok(())
 }
 
+/// The greatest number of a thread that has made an event.
+pub(crate) fn last_thread(path: &Path) -> Result<u32, Fault> {
+    let mut last = 0;
+    events(path, |_, event| last = last.max(u32::from(event.fixed.thread)))?;
+    Ok(last)
+}
+
 pub(crate) fn bad(path: &Path, what: &str) -> Fault {
     Fault::told(FailureCode::Trace, format!("{}: {what}", path.display()))
 }

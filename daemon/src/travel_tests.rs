@@ -156,6 +156,7 @@ impl Model {
             Call::Go { to: Target::End } => (last, StopReason::Go),
             Call::Go { to: Target::Start } => (1, StopReason::Go),
             Call::Continue {
+                count: 1,
                 direction: Direction::Forward,
             } => {
                 let hit = (self.here + 1..=last).find(|&t| !self.world.hits(t, &self.marks).is_empty());
@@ -168,6 +169,7 @@ impl Model {
                 }
             }
             Call::Continue {
+                count: 1,
                 direction: Direction::Backward,
             } => match (1..self.here).rev().find(|&t| !self.world.hits(t, &self.marks).is_empty()) {
                 Some(h) => (h, StopReason::Breakpoint),
@@ -192,7 +194,7 @@ fn random_move(dice: &mut Dice, last: u64) -> Call {
             count: 1 + dice.below(last),
             direction,
         },
-        4..=6 => Call::Continue { direction },
+        4..=6 => Call::Continue { count: 1, direction },
         7 => Call::Go {
             to: Target::Permille(u16::try_from(dice.below(1001)).unwrap()),
         },
@@ -423,6 +425,7 @@ fn a_divergence_is_told_and_what_lies_before_it_can_be_visited() {
     );
     assert_eq!(
         trip.code(Call::Continue {
+            count: 1,
             direction: Direction::Forward
         }),
         FailureCode::Divergence

@@ -12,8 +12,9 @@ use crate::recording::{Recording, Stand};
 use crate::saved::{self, Saved};
 use crate::skips::matching;
 use crate::sources::resolve;
+use crate::streams::last_thread;
 use crate::timeline::Timeline;
-use rdb_protocol::client::{BreakpointInfo, Call, Change, Reply, Stop, StopReason, Target};
+use rdb_protocol::client::{BreakpointInfo, Call, Change, FailureCode, Reply, Stop, StopReason, Target};
 use rdb_protocol::{BreakpointPlace, Direction, SourceFile};
 use std::sync::Arc;
 
@@ -86,12 +87,7 @@ impl<'a> Work<'a> {
                 let known = self.resolved(place, task)?.known;
                 self.framed(direction, task, |t, task| t.until(known.clone(), direction, task))
             }
-            Call::Continue {
-                direction: Direction::Forward,
-            } => self.moved(Direction::Forward, task, Timeline::continue_forward),
-            Call::Continue {
-                direction: Direction::Backward,
-            } => self.moved(Direction::Backward, task, Timeline::continue_backward),
+            Call::Continue { count, direction } => self.moved(direction, task, |t, task| t.continue_to(count, direction, task)),
             Call::Go { to: Target::Output(line) } => {
                 let facts = self.recording.facts.clone();
                 let time = retrying(self.timeline, task, |t, task| t.output_time(&facts, line, task))?;
@@ -147,7 +143,12 @@ impl<'a> Work<'a> {
                 retrying(self.timeline, task, |t, task| t.backtrace(thread, limit, task)).map(Reply::Frames)
             }
             Call::Threads => retrying(self.timeline, task, Timeline::threads).map(Reply::Threads),
-            Call::Switch { thread, direction } => self.moved(direction, task, |t, task| t.switch(thread, direction, task)),
+            Call::Switch { thread, direction } => {
+                if let Some(thread) = thread {
+                    self.require_thread(thread, task)?;
+                }
+                self.moved(direction, task, |t, task| t.switch(thread, direction, task))
+            }
             Call::Locals { frame, scope, limits } => {
                 retrying(self.timeline, task, |t, task| t.variables(frame, scope, limits, task)).map(Reply::Locals)
             }
@@ -217,6 +218,24 @@ impl<'a> Work<'a> {
             notes: self.timeline.notes.clone(),
             printed: self.timeline.printed.clone(),
         }
+    }
+
+    /// Refuses the number of a thread that there never is: a search for it would only find that out at the end.
+    fn require_thread(&mut self, thread: u32, task: &mut Task<'_>) -> Result<(), Fault> {
+        let here = retrying(self.timeline, task, Timeline::threads)?;
+        if here.iter().any(|t| t.number == thread) {
+            return Ok(());
+        }
+        let last = last_thread(&self.recording.facts.path)?;
+        if thread <= last {
+            return Ok(());
+        }
+        let known = match last {
+            0 => "0 alone".to_string(),
+            last => format!("0 to {last}"),
+        };
+        let text = format!("there is no thread {thread} in this recording: its threads are {known}");
+        Err(Fault::told(FailureCode::Invalid, text))
     }
 
     fn set_breakpoint(&mut self, mut asked: BreakpointInfo, task: &mut Task<'_>) -> Result<BreakpointInfo, Fault> {

@@ -20,7 +20,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Version of this link. Changed whenever a frame's meaning changes.
-pub const VERSION: u32 = 9;
+pub const VERSION: u32 = 10;
 
 /// First four bytes of [`Hello`]: refuses strangers before any decoding of theirs matters.
 pub const MAGIC: [u8; 4] = *b"rdb1";
@@ -123,8 +123,10 @@ pub enum Call {
         /// Which way.
         direction: Direction,
     },
-    /// Move to the next breakpoint hit that way. Reply: [`Reply::Stopped`].
+    /// Move to a breakpoint hit that way. Reply: [`Reply::Stopped`].
     Continue {
+        /// To which hit, the next one being the first; at least 1.
+        count: u64,
         /// Which way.
         direction: Direction,
     },

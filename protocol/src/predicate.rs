@@ -40,6 +40,24 @@ pub enum Op {
     Attribute(u32),
     /// Of one value: `len`.
     Length,
+    /// Of one value: `abs`.
+    Absolute,
+    /// Of one value: `type`.
+    Type,
+    /// Of a value and a class: `isinstance`.
+    IsInstance,
+    /// Of two values: `min`.
+    Least,
+    /// Of two values: `max`.
+    Greatest,
+    /// Of a dictionary and a key: the item, or `None` (`get`).
+    Get,
+    /// Of a dictionary, a key and a value: the item, or that.
+    GetOr,
+    /// Of a text and what of these is there: from where (1), to where (2).
+    Slice(u32),
+    /// Of a text: without the white space around it (`strip`).
+    Strip,
     /// Of one value: `-`.
     Negative,
     /// Of one value: `not`.
@@ -108,6 +126,15 @@ impl From<(u8, u64)> for Op {
                 6 => Comparison::Is,
                 _ => Comparison::IsNot,
             }),
+            20 => Op::Absolute,
+            21 => Op::Type,
+            22 => Op::IsInstance,
+            23 => Op::Least,
+            24 => Op::Greatest,
+            25 => Op::Get,
+            26 => Op::GetOr,
+            27 => Op::Slice(number),
+            28 => Op::Strip,
             _ => Op::Unknown,
         }
     }
@@ -136,6 +163,15 @@ impl From<Op> for (u8, u64) {
             Op::Or(n) => (17, n.into()),
             Op::Arithmetic(a) => (18, a as u64),
             Op::Compare(c) => (19, c as u64),
+            Op::Absolute => (20, 0),
+            Op::Type => (21, 0),
+            Op::IsInstance => (22, 0),
+            Op::Least => (23, 0),
+            Op::Greatest => (24, 0),
+            Op::Get => (25, 0),
+            Op::GetOr => (26, 0),
+            Op::Slice(n) => (27, n.into()),
+            Op::Strip => (28, 0),
             Op::Unknown => (u8::MAX, 0),
         }
     }
@@ -175,7 +211,7 @@ mod tests {
 
     #[test]
     fn steps_are_two_numbers() {
-        for code in 0..20 {
+        for code in 0..29 {
             for operand in 0..8 {
                 let op = Op::from((code, operand));
                 assert_eq!(Op::from(<(u8, u64)>::from(op)), op, "{code} {operand}");

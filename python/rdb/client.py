@@ -82,17 +82,17 @@ class Client:
         """Backward over calls."""
         return self.db.move("bnext %d" % count)
 
-    def cont(self, where=None):
-        """To the next breakpoint; `where` is one for this time."""
+    def cont(self, where=None, count=1):
+        """To the next breakpoint hit, or that many on; `where` is a breakpoint for this time."""
         if where is not None:
             self.set_tbreak(where)
-        return self.db.move("continue")
+        return self.db.move("continue %d" % count)
 
-    def bcont(self, where=None):
-        """To the previous breakpoint; `where` is one for this time."""
+    def bcont(self, where=None, count=1):
+        """To the previous breakpoint hit, or that many back; `where` is a breakpoint for this time."""
         if where is not None:
             self.set_tbreak(where)
-        return self.db.move("bcontinue")
+        return self.db.move("bcontinue %d" % count)
 
     def ret(self):
         """To the end of the function."""

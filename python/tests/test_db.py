@@ -95,6 +95,11 @@ class Methods(unittest.TestCase):
         self.assertGreater(self.client.bcont().time, first)
         self.client.clr_breaks("fib")
         self.assertEqual(self.client.bcont().reason, "history_begin")
+        self.client.set_break("fib")
+        times = [self.client.cont().time for _ in range(3)]
+        self.client.go("start")
+        self.assertEqual(self.client.cont(count=3).time, times[2])
+        self.assertEqual(self.client.bcont(count=2).time, times[0])
 
     def test_ret(self):
         self.at_fib()

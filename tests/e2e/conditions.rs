@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Some are decided by reading, some are not, most of them depends on the value.
-const CONDITIONS: [&str; 63] = [
+const CONDITIONS: [&str; 85] = [
     // First, for the reference evaluates one after the other in the same copy.
     "Keeps.kept.append(x) or len(Keeps.kept) < 2",
     "x",
@@ -72,6 +72,28 @@ const CONDITIONS: [&str; 63] = [
     "x == nowhere",
     "i > 5 and nowhere",
     "isinstance(x, int)",
+    "isinstance(x, (str, Plain))",
+    "isinstance(x, Slots) and x.n == 3",
+    "isinstance(x, type) or isinstance(x, Number) or isinstance(x, Text)",
+    "type(x) is bool",
+    "type(x).__name__ == 'Odd'",
+    "isinstance(x, (int, float, str)) and x in GROUP",
+    "isinstance(x, (int, float, str)) and x in NAMES",
+    "isinstance(x, (int, float, str)) and NAMES.get(x) == 'three'",
+    "isinstance(x, str) and NAMES.get(x, 7) == 7",
+    "isinstance(x, dict) and (not x or x['a'] == 1)",
+    "x in GROUP",
+    "isinstance(x, (set, frozenset)) and 3 in x",
+    "isinstance(x, (int, float)) and abs(x) >= 1e3",
+    "isinstance(x, (int, float)) and min(x, 3) == x",
+    "isinstance(x, (int, float)) and max(x, 0.5) != x",
+    "isinstance(x, str) and x[:1] == 'a'",
+    "isinstance(x, str) and (x[-1:] in ('é', 'c') or x[1:-1] == 'abc')",
+    "isinstance(x, str) and len(x) > 1 and x[1] == 'b'",
+    "isinstance(x, str) and x.strip() != x",
+    "isinstance(x, (int, float)) and -2.6 < x < 1e3",
+    "isinstance(x, int) and x > 1152921504606846975",
+    "isinstance(x, int) and x + 1 < -1152921504606846975",
 ];
 
 /// What the condition comes to at each hit, evaluated in a copy each: by time, true, false, or that it raises.
@@ -172,6 +194,13 @@ fn reading_says_what_evaluating_says() {
             (&at("# after a store"), passing),
             &["x is None", "x == 3", "len(x) == 3", "'ab'.endswith('') and x", "x and i == 3"],
             70,
+        );
+        same(
+            &mut sandbox,
+            &trace,
+            (&at("# shadowed"), passing),
+            &["type(x) is int", "len(x) == 3", "abs(x) == 3"],
+            2,
         );
         same(&mut sandbox, &trace, ("look", passing), &["x == 3", "y == 3"], 70);
         same(&mut sandbox, &trace, ("return look", passing), &["y == 3", "len(y) == 3"], 70);

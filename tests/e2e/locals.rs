@@ -80,15 +80,91 @@ fn reference(
 fn watched(sandbox: &mut Sandbox, trace: &Path, stands: &[Stand], (time, level): (usize, usize), expression: &str) {
     let span = span(stands, time, level);
     let values = reference(sandbox, trace, stands, span, level, expression);
-    let changes: Vec<usize> = (1..values.len()).filter(|&i| values[i] != values[i - 1]).map(|i| i + 1).collect();
+    let places = (1..stands.len()).step_by(17).chain(span.0..=span.1).collect();
+    searched(sandbox, trace, stands, (time, level), (span.0, places), expression, &values);
+}
+
+/// The values of a generator that no other call of its function can be taken for: while it is suspended they stay. Where it is not
+/// resumed to its end, `gone` is the function that is called when it has just gone.
+fn of_generator(sandbox: &mut Sandbox, trace: &Path, stands: &[Stand], function: &str, gone: Option<&str>, expression: &str) {
+    let level = |t: usize| stands[t - 1].stack.iter().position(|f| f == function);
+    let own: Vec<usize> = (1..=stands.len()).filter(|&t| level(t).is_some()).collect();
+    let (first, last) = (own[0], *own.last().unwrap());
+    let ended = ["return", "unwind"].contains(&stands[last - 1].kind.as_str()) && level(last) == Some(stands[last - 1].stack.len() - 1);
+    let called = |name: &str| {
+        (1..=stands.len())
+            .find(|&t| stands[t - 1].stack.last().is_some_and(|f| f == name))
+            .unwrap()
+    };
+    // At the line that calls that function it is gone already.
+    let over = if ended { last + 1 } else { called(gone.unwrap()) - 1 };
+    let mut values = Vec::new();
+    for piece in own.chunk_by(|a, b| a + 1 == *b && level(*a) == level(*b)) {
+        let part = reference(
+            sandbox,
+            trace,
+            stands,
+            (piece[0], piece[piece.len() - 1]),
+            level(piece[0]).unwrap(),
+            expression,
+        );
+        let before = values.last().cloned();
+        let before = before.unwrap_or_else(|| format!("not there yet: that call of {function} begins at time {first}"));
+        values.resize(piece[0] - 1, before);
+        values.extend_from_slice(&part[piece[0] - 1..piece[piece.len() - 1]]);
+    }
+    values.resize(over - 1, values[values.len() - 1].clone());
+    values.resize(
+        stands.len(),
+        format!("out of scope: that call of {function} was over at time {over}"),
+    );
+    let middle = own[own.len() / 2];
+    let places = (1..stands.len()).step_by(41).chain([first, last, over - 1]).collect();
+    searched(
+        sandbox,
+        trace,
+        stands,
+        (middle, level(middle).unwrap()),
+        (first, places),
+        expression,
+        &values,
+    );
+    // It is the same call wherever one stands in it.
+    for time in [first, last] {
+        let frame = stands[time - 1].stack.len() - 1 - level(time).unwrap();
+        let script = [format!("go {time}"), format!("frame {frame}"), format!("history {expression}")];
+        let answers = sandbox.batch(trace, &script);
+        had(text(&answers[2]), &changes(&values), stands.len());
+    }
+}
+
+/// Times at which the value differs from that of the stop point before.
+fn changes(values: &[String]) -> Vec<usize> {
+    (1..values.len()).filter(|&i| values[i] != values[i - 1]).map(|i| i + 1).collect()
+}
+
+/// A history up to the end of the main module has these changes.
+fn had(history: &str, changes: &[usize], done: usize) {
+    let times = history.lines().map(|l| l.split_whitespace().next().unwrap().parse().unwrap());
+    let times: Vec<usize> = times.filter(|&t| t <= done).collect();
+    assert_eq!(times, [&[1][..], changes].concat(), "{history}");
+}
+
+/// The value at each stop point is known: each change is found from all of them and some places more, forward and backward, and `history` has them all.
+fn searched(
+    sandbox: &mut Sandbox,
+    trace: &Path,
+    stands: &[Stand],
+    (time, level): (usize, usize),
+    (first, places): (usize, Vec<usize>),
+    expression: &str,
+    values: &[String],
+) {
+    let changes = changes(values);
     let done = stands.len();
     let frame = stands[time - 1].stack.len() - 1 - level;
     let mut script = vec![format!("go {time}"), format!("frame {frame}"), format!("watch {expression}")];
-    let places: Vec<usize> = (1..done)
-        .step_by(17)
-        .chain(changes.iter().copied())
-        .chain(span.0..=span.1)
-        .collect();
+    let places: Vec<usize> = places.into_iter().chain(changes.iter().copied()).collect();
     for here in &places {
         script.extend([format!("go {here}"), "c".into(), format!("go {here}"), "bc".into()]);
     }
@@ -101,10 +177,7 @@ fn watched(sandbox: &mut Sandbox, trace: &Path, stands: &[Stand], (time, level):
     let answers = sandbox.batch(trace, &script);
     let set = text(&answers[2]);
     let name = &stands[time - 1].stack[level];
-    assert!(
-        set.contains(&format!("in the call of {name} that begins at time {}", span.0)),
-        "{set}"
-    );
+    assert!(set.contains(&format!("in the call of {name} that begins at time {first}")), "{set}");
     assert!(set.contains(&format!("its value is {}", values[time - 1])), "{set}");
     for (answer, here) in answers[3..].chunks(4).zip(&places) {
         let found = |i: usize| {
@@ -129,10 +202,7 @@ fn watched(sandbox: &mut Sandbox, trace: &Path, stands: &[Stand], (time, level):
             }
         }
     }
-    let history = text(answers.last().unwrap());
-    let times = history.lines().map(|l| l.split_whitespace().next().unwrap().parse().unwrap());
-    let times: Vec<usize> = times.filter(|&t| t <= done).collect();
-    assert_eq!(times, [&[1][..], &changes].concat(), "{history}");
+    had(text(answers.last().unwrap()), &changes, done);
 }
 
 #[test]
@@ -175,10 +245,33 @@ fn every_change_of_a_local_variable_is_found() {
         watched(&mut sandbox, &trace, &stands, (t, level(t)), "str((count, items))");
         let t = middle(&within("filled"));
         watched(&mut sandbox, &trace, &stands, (t, level(t) - 1), "str(items)");
-        // What cannot be watched says so.
-        let t = within("steps")[1];
-        let answers = sandbox.batch(&trace, &[format!("go {t}"), "watch n".into()]);
-        let error = answers[1]["error"]["text"].as_str().unwrap_or_default();
-        assert!(error.contains("generator") && error.contains("watch -l"), "{}", answers[1]);
+        of_generator(&mut sandbox, &trace, &stands, "steps", None, "str((n, i))");
+    }
+}
+
+#[test]
+fn every_change_of_a_variable_of_a_generator_or_coroutine_is_found() {
+    for python in travelling() {
+        let mut sandbox = Sandbox::new();
+        let path = program("suspended.py");
+        let trace = sandbox
+            .record("t", &[python.path.to_str().unwrap(), "-S", "-E", path.to_str().unwrap()])
+            .trace;
+        sandbox.verify(&trace);
+        let stands = stands(&mut sandbox, &trace);
+        let cases = [
+            ("finished", None, "str((total, i))"),
+            ("closed", Some("after_close"), "k"),
+            ("dropped", Some("after_drop"), "str(k)"),
+            ("tidied", Some("after_tidy"), "k"),
+            ("thrown", None, "k"),
+            ("delegating", None, "str(got)"),
+            ("coroutine", None, "str((n, got))"),
+            ("stream", None, "b"),
+            ("shared", None, "count"),
+        ];
+        for (function, gone, expression) in cases {
+            of_generator(&mut sandbox, &trace, &stands, function, gone, expression);
+        }
     }
 }

@@ -88,6 +88,7 @@ fn looks(sandbox: &mut Sandbox, trace: &Path) {
         "thread 99",
         "thread x",
         "nthread x",
+        "bthread 99",
         "thread 3",
         "p (waiting, $0)",
         "step",
@@ -118,6 +119,11 @@ fn looks(sandbox: &mut Sandbox, trace: &Path) {
     assert_eq!(error("thread 99"), "there is no thread 99 at this time");
     assert_eq!(error("thread x"), "expected a thread number, not 'x'");
     assert_eq!(error("nthread x"), "expected a thread number, not 'x'");
+    let never = error("bthread 99");
+    assert!(
+        never.starts_with("there is no thread 99 in this recording: its threads are 0 to "),
+        "{never}"
+    );
     assert!(
         text(find("thread")[0]).starts_with("---------- thread 3 ----------"),
         "{}",

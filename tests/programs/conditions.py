@@ -82,12 +82,20 @@ def opened():
 
 
 WIDE = 20
+GROUP = {3, "abc", 2.5, None, frozenset()}
+GROUP.discard(2.5)
+NAMES = {3: "three", "abc": 1, None: 2, -2.5: 4, (1, 2): 5, 2**60: "wide", True: "yes"}
 len_of = len
 
 
 def look(x, i):
     y = x
     return y  # hit
+
+
+def shadow(x, type, len):
+    y = x
+    return y  # shadowed
 
 
 def closure(x):
@@ -100,12 +108,14 @@ def closure(x):
 
 def main():
     values = [0, 1, -1, 3, 20, -7, 2**30 - 1, 2**30, -(2**30), 2**31, 2**59, 2**60, -(2**60), 2**63, 10**30, True, False, None, 0.0, -0.0]
-    values += [0.5, 3.0, -2.5, float("nan"), float("inf"), float("-inf"), 1e300, 2.0**53, 2**53, 2**53 + 1, "", "a", "abc", "xabcx", "é", "zé", "ж", "abж", "😀", "a😀"]
+    values += [0.5, 3.0, -2.5, float("nan"), float("inf"), float("-inf"), 1e300, 2.0**53, 2**53, 2**53 + 1, "", "a", "abc", "xabcx", "é", "zé", "ж", "abж", "😀", "a😀", "  a\u2003 "]
     values += [[], [1], [1, 2, 3], [None, "a"], (), (1, "abc"), {}, {"a": 1}, set(), {3}, frozenset(), b"", b"abc", range(3), Ellipsis, 3 + 0j]
     values += [Plain(3, "abc"), Plain(20, None), Odd(3, "odd"), Odd(4, "a"), Slots(3), Sized(0), Sized(2), Number.THREE, Text("no"), Keeps()]
     values += opened() + [Plain, look, sys, closure, main]
     for i, x in enumerate(values):
         look(x, i)
+    shadow(3, lambda x: int, lambda x: 3)
+    shadow("a", lambda x: str, lambda x: 4)
     inner = closure(5)
     for i in range(4):
         inner(i)

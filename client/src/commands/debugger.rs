@@ -114,7 +114,7 @@ impl Debugger {
             Command::Next { count, direction } => self.moved(|s| s.travel(|c| c.next(count, direction))),
             Command::Finish { direction } => self.moved(|s| s.travel(|c| c.finish(direction))),
             Command::Until { place, direction } => self.moved(|s| s.travel(|c| c.until(place, direction))),
-            Command::Continue { direction } => self.moved(|s| s.travel(|c| c.continue_(direction))),
+            Command::Continue { count, direction } => self.moved(|s| s.travel(|c| c.continue_(count, direction))),
             Command::Switch { thread, direction } => self.moved(|s| s.travel(|c| c.switch(thread, direction))),
             Command::Output(limit) => self.session.call(|c| c.output(limit)).map(|lines| said(facts::output(&lines))),
             Command::Thread(thread) => self.look_at(thread),

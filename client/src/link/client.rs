@@ -201,12 +201,12 @@ impl Client {
         self.movement(Call::Until { place, direction })
     }
 
-    /// Moves to the next breakpoint hit that way.
+    /// Moves to a breakpoint hit that way: the next one is the first.
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn continue_(&mut self, direction: Direction) -> Result<Stop, CallError> {
-        self.movement(Call::Continue { direction })
+    pub fn continue_(&mut self, count: u64, direction: Direction) -> Result<Stop, CallError> {
+        self.movement(Call::Continue { count, direction })
     }
 
     /// Jumps.

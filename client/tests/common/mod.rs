@@ -173,7 +173,7 @@ impl Connection<'_> {
                 time: Time(50),
             }]),
             Call::Bookmark { .. } => Reply::Done,
-            Call::Continue { direction } => self.search(direction),
+            Call::Continue { direction, .. } => self.search(direction),
             Call::Go { to } => {
                 let to = match to {
                     Target::Output(_) => return invalid("nothing was printed"),

@@ -20,9 +20,9 @@ use rdb_protocol::replay::{Watched, Word};
 
 /// Where a comparison that has found a difference goes on; the comparison lies behind it.
 const DIFFERS: u64 = STUBS + CODE_SIZE;
-/// What it compares with.
-const CONSTANTS: u64 = DIFFERS + 0x2_0000;
 const CODE_END: u64 = DATA;
+const HALF: u64 = 0xffff_ffff;
+const BYTE: u64 = 0xff;
 const RAX: u8 = 0;
 const RCX: u8 = 1;
 const RDX: u8 = 2;
@@ -109,25 +109,31 @@ impl Stubs {
     /// Has these words compared at each stop point. False where they are too many: then they are not, and each stop point must be
     /// looked at.
     fn compare(&mut self, watched: &[Compared]) -> bool {
-        let mut code = Emitter::new(DIFFERS, CONSTANTS);
-        let mut constants = Emitter::new(CONSTANTS, CODE_END);
+        let mut code = Emitter::new(DIFFERS, CODE_END);
         let words = self.counting();
-        let saved = [(RAX, words.spill), (RCX, words.more), (RDX, words.more + 8)];
-        saved.iter().for_each(|&(register, at)| code.move_word(register, at, true));
-        code.jump(self.slow_path());
-        let entry = code.at();
-        saved.iter().for_each(|&(register, at)| code.move_word(register, at, false));
-        code.bytes(&[0x31, 0xd2]); // xor edx, edx
         let mut all: Vec<[u64; 3]> = watched.iter().flat_map(|w| w.1.iter().copied()).collect();
         all = sorted(all);
+        let mut saved = Vec::from([(RAX, words.spill), (RCX, words.more)]);
+        if all.iter().any(|w| is_uneven(w[2])) {
+            saved.push((RDX, words.more + 8));
+        }
+        saved.iter().for_each(|&(register, at)| code.move_word(register, at, true));
+        code.jump(self.slow_path());
+        code.align();
+        let entry = code.at();
+        saved.iter().for_each(|&(register, at)| code.move_word(register, at, false));
         let mut base = None;
         for [address, value, mask] in all {
-            compare_word(&mut code, &mut constants, &mut base, address, value, mask);
+            compare_word(&mut code, &mut base, address, value & mask, mask);
+            code.jump_if(NOT_EQUAL, DIFFERS);
         }
-        code.bytes(&[0x48, 0x85, 0xd2]); // test rdx, rdx
-        code.jump_if(NOT_EQUAL, DIFFERS);
-        saved[1..].iter().for_each(|&(register, at)| code.move_word(register, at, true));
+        code.move_word(RCX, words.opcode, true);
+        code.bytes(&[0x48, 0x8d, 0x05]); // lea rax, [onward]
+        code.relative(words.onward, 0);
+        code.bytes(&[0x48, 0x8b, 0x0c, 0xc8]); // mov rcx, [rax + 8 * rcx]
+        code.move_word(RCX, words.go, false);
         code.move_word(RAX, words.count, true);
+        saved[1..].iter().for_each(|&(register, at)| code.move_word(register, at, true));
         code.bytes(&[0x48, 0x29, 0x05]); // sub [left], rax
         code.relative(words.left, 0);
         let reached = code.skip_if(LESS_OR_EQUAL);
@@ -138,19 +144,36 @@ impl Stubs {
         code.bytes(&[0x48, 0x01, 0x05]); // add [left], rax
         code.relative(words.left, 0);
         code.jump(DIFFERS);
-        let fits = !code.is_full() && !constants.is_full();
+        let fits = !code.is_full();
         let on = fits && watched.iter().any(|w| !w.1.is_empty());
         self.set_counting(on.then_some(entry));
         fits
     }
 }
 
-/// Adds the difference of a word, as far as the mask goes, to `rdx`, by way of `rcx`. `base` is what `rax` holds.
-fn compare_word(code: &mut Emitter, constants: &mut Emitter, base: &mut Option<u64>, address: u64, value: u64, mask: u64) {
-    const LOW: u64 = 0xffff_ffff;
+/// The bytes of a mask behind those that do not count; and how many bits these are.
+fn shifted(mask: u64) -> (u64, u64) {
+    let shift = u64::from(mask.trailing_zeros()) & 0x38;
+    (mask >> shift, shift)
+}
+
+/// Whether what counts is neither all of a word, nor a half, nor one byte.
+fn is_uneven(mask: u64) -> bool {
+    ![u64::MAX, HALF, BYTE].contains(&shifted(mask).0)
+}
+
+/// Compares a word, as far as the mask goes, by as few memory accesses as there can be. `base` is what `rax` holds; `rcx` may be changed,
+/// and `rdx` if the mask is uneven.
+fn compare_word(code: &mut Emitter, base: &mut Option<u64>, address: u64, value: u64, mask: u64) {
     const NEAR: u64 = 1 << 30;
+    const COMPARE: u8 = 7;
+    // The bytes that count, where these are one, or one half: its own address, and the value there.
+    let (part, shift) = shifted(mask);
+    let there = value >> shift;
+    let narrow = part == BYTE || part == HALF;
+    let address = if narrow { address + shift / 8 } else { address };
     let from = match *base {
-        Some(from) if address - from < NEAR => from,
+        Some(from) if (address.wrapping_sub(from)) < NEAR => from,
         _ => {
             code.bytes(&[0x48, 0xb8]); // mov rax, imm64
             code.bytes(&address.to_le_bytes());
@@ -159,16 +182,36 @@ fn compare_word(code: &mut Emitter, constants: &mut Emitter, base: &mut Option<u
         }
     };
     let near = (address - from).to_le_bytes();
-    let narrow = mask == LOW;
-    code.bytes(if narrow { &[0x8b, 0x88] } else { &[0x48, 0x8b, 0x88] }); // mov rcx, [rax + near]
-    code.bytes(&near[..4]);
-    if !narrow && mask != u64::MAX {
-        code.bytes(&[0x48, 0x23, 0x0d]); // and rcx, [mask]
-        code.relative(constants.at(), 0);
-        constants.bytes(&mask.to_le_bytes());
+    let operand = |code: &mut Emitter, register: u8| {
+        if address - from < 0x80 {
+            code.bytes(&[0x40 | register << 3, near[0]]);
+        } else {
+            code.byte(0x80 | register << 3);
+            code.bytes(&near[..4]);
+        }
+    };
+    let load = |code: &mut Emitter, register: u8, value: u64| {
+        code.bytes(&[0x48, 0xb8 | register]); // mov register, imm64
+        code.bytes(&value.to_le_bytes());
+    };
+    let signed = value.cast_signed();
+    if part == BYTE {
+        code.byte(0x80); // cmp byte [address], imm8
+        operand(code, COMPARE);
+        code.byte(there.to_le_bytes()[0]);
+    } else if part == HALF || mask == u64::MAX && i64::from(signed as i32) == signed {
+        code.bytes(if narrow { &[0x81] } else { &[0x48, 0x81] }); // cmp dword (qword) [address], imm32
+        operand(code, COMPARE);
+        code.bytes(&there.to_le_bytes()[..4]);
+    } else if mask == u64::MAX {
+        load(code, RCX, value);
+        code.bytes(&[0x48, 0x39]); // cmp [address], rcx
+        operand(code, RCX);
+    } else {
+        load(code, RDX, mask);
+        code.bytes(&[0x48, 0x23]); // and rdx, [address]
+        operand(code, RDX);
+        load(code, RCX, value);
+        code.bytes(&[0x48, 0x39, 0xca]); // cmp rdx, rcx
     }
-    code.bytes(if narrow { &[0x33, 0x0d] } else { &[0x48, 0x33, 0x0d] }); // xor rcx, [value]
-    code.relative(constants.at(), 0);
-    constants.bytes(&(value & mask).to_le_bytes());
-    code.bytes(&[0x48, 0x09, 0xca]); // or rdx, rcx
 }

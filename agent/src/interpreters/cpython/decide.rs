@@ -5,7 +5,9 @@
 //! error would be raised, the answer is that it cannot be told, and the condition has to be evaluated.
 
 use super::inline_names::{Local, locals};
-use super::lookup::{Characters, Known, Odd, as_float, attribute, float_order, integer, named};
+use super::lookup::{
+    Characters, Known, Odd, as_float, attribute, class_name, float_order, integer, is_instance, is_type_named, items, members, named,
+};
 use super::objects::{tuple, type_of};
 use super::stops::{Stop, Stops};
 use crate::memory::get;
@@ -19,6 +21,17 @@ use rdb_protocol::replay::Breakpoint;
 const DEEPEST: usize = 16;
 /// Items of a list that are compared.
 const MOST_ITEMS: u64 = 1000;
+/// Operations that are written as calls of builtin functions.
+const FUNCTIONS: [(Op, &str); 6] = [
+    (Op::Length, "len"),
+    (Op::Absolute, "abs"),
+    (Op::IsInstance, "isinstance"),
+    (Op::Least, "min"),
+    (Op::Greatest, "max"),
+    (Op::Type, "type"),
+];
+/// Of a float.
+const SIGN: u64 = 1 << 63;
 
 /// A condition made ready.
 #[derive(Debug)]
@@ -56,6 +69,8 @@ struct Value<'a> {
 enum What<'a> {
     Nothing,
     Integer(i64),
+    /// An integer that is below, or not, all that can be told.
+    Huge(bool),
     Float(u64),
     Text(&'a str),
     Characters(Characters),
@@ -141,7 +156,8 @@ impl Stops {
     fn decide(&self, known: &Known, test: &mut Test, stop: &Stop, time: u64) -> Result<bool, Odd> {
         let layout = self.layout();
         if test.code != stop.code {
-            test.variables = locals(layout, stop.code, |n| test.predicate.texts.iter().any(|t| t == n));
+            let named = |n: &str| test.predicate.texts.iter().any(|t| t == n) || FUNCTIONS.iter().any(|f| f.1 == n);
+            test.variables = locals(layout, stop.code, named);
             test.code = stop.code;
         }
         let globals: u64 = get(stop.frame + layout.frame_globals);
@@ -199,17 +215,20 @@ impl Stops {
                         at += skip as usize;
                     }
                 }
-                Op::Length => {
-                    let value = stack.pop()?;
-                    scope.is_builtin("len", hint)?;
-                    stack.push(Value::integer(scope.length(value)?))?;
+                Op::Length | Op::Absolute | Op::IsInstance | Op::Least | Op::Greatest | Op::Type => {
+                    scope.is_builtin(op, variables, hint)?;
+                    scope.operate(op, &mut stack)?;
                 }
                 Op::Attribute(name) => {
                     let value = stack.pop()?;
                     if value.object == 0 || !matches!(value.what, What::Other) {
                         return Err(Odd);
                     }
-                    let found = attribute(layout, known, value.object, text(name)?, hint)?;
+                    let name = text(name)?;
+                    let found = match type_of(value.object) == known.class && name == "__name__" {
+                        true => class_name(layout, value.object)?,
+                        false => attribute(layout, known, value.object, name, hint)?,
+                    };
                     stack.push(scope.value(found)?)?;
                 }
                 op => scope.operate(op, &mut stack)?,
@@ -278,7 +297,7 @@ impl Scope<'_> {
     fn value<'a>(&self, object: u64) -> Result<Value<'a>, Odd> {
         let (kind, known) = (type_of(object), self.known);
         let what = if kind == known.int {
-            What::Integer(integer(self.stops.layout(), object)?)
+            integer(self.stops.layout(), object).map_or_else(What::Huge, What::Integer)
         } else if kind == known.str {
             What::Characters(Characters::of(self.stops.layout(), object)?)
         } else if object == known.nothing {
@@ -306,20 +325,40 @@ impl Scope<'_> {
             }
         }
         match named(layout, self.known, self.globals, name, hint)? {
-            0 => Err(Odd),
+            // Of the builtin names those of types alone: others could be something else elsewhere.
+            0 => match named(layout, self.known, self.builtins(), name, hint)? {
+                found if found != 0 && self.is_own(found) && is_type_named(self.known, found, name) => self.value(found),
+                _ => Err(Odd),
+            },
             value => self.value(value),
         }
     }
 
-    /// Whether a name stands for the interpreter's own function.
-    fn is_builtin(&self, name: &str, hint: &mut u32) -> Result<(), Odd> {
+    fn builtins(&self) -> u64 {
+        get(self.frame + self.stops.layout().frame_globals + 8)
+    }
+
+    /// Whether an object is one of the interpreter's own data.
+    fn is_own(&self, object: u64) -> bool {
+        self.stops.located.writable().any(|(start, end)| (start..end).contains(&object))
+    }
+
+    /// Whether the name of an operation stands for the interpreter's own function.
+    fn is_builtin(&self, op: Op, variables: &[Local], hint: &mut u32) -> Result<(), Odd> {
         const METHOD: u64 = 16;
+        let name = FUNCTIONS.iter().find(|f| f.0 == op).ok_or(Odd)?.1;
+        if variables.iter().any(|v| v.name == name) {
+            return Err(Odd);
+        }
         let layout = self.stops.layout();
-        let builtins: u64 = get(self.frame + layout.frame_globals + 8);
+        let builtins = self.builtins();
         if named(layout, self.known, self.globals, name, &mut 0)? != 0 {
             return Err(Odd);
         }
         let found = named(layout, self.known, builtins, name, hint)?;
+        if name == "type" {
+            return if found == self.known.class { Ok(()) } else { Err(Odd) };
+        }
         if found == 0 || type_of(found) != self.known.function {
             return Err(Odd);
         }
@@ -351,6 +390,7 @@ impl Scope<'_> {
         match value.what {
             What::Nothing => Ok(false),
             What::Integer(n) => Ok(n != 0),
+            What::Huge(_) => Ok(true),
             What::Float(bits) => Ok(bits << 1 != 0),
             What::Other if self.length(value).is_err() => {
                 let kind = type_of(value.object);
@@ -377,8 +417,44 @@ impl Scope<'_> {
             Op::Float(bits) => constant(What::Float(bits), 0),
             Op::Negative => match stack.pop()?.what {
                 What::Integer(n) => Value::integer(n.checked_neg().ok_or(Odd)?),
+                What::Float(bits) => constant(What::Float(bits ^ SIGN), 0),
                 _ => return Err(Odd),
             },
+            Op::Absolute => match stack.pop()?.what {
+                What::Integer(n) => Value::integer(n.checked_abs().ok_or(Odd)?),
+                What::Float(bits) => constant(What::Float(bits & !SIGN), 0),
+                _ => return Err(Odd),
+            },
+            Op::Length => Value::integer(self.length(stack.pop()?)?),
+            Op::Type => match stack.pop()?.object {
+                0 => return Err(Odd),
+                object => constant(What::Other, type_of(object)),
+            },
+            Op::Strip => match stack.pop()?.what {
+                What::Characters(all) => constant(What::Characters(all.stripped()), 0),
+                _ => return Err(Odd),
+            },
+            Op::Slice(parts) => {
+                let to = if parts & 2 != 0 { Some(stack.pop()?) } else { None };
+                let from = if parts & 1 != 0 { Some(stack.pop()?) } else { None };
+                let bound = |value: Option<Value<'_>>| match value.map(|v| v.what) {
+                    None | Some(What::Nothing) => Ok(None),
+                    Some(What::Integer(n)) => Ok(Some(n)),
+                    _ => Err(Odd),
+                };
+                match stack.pop()?.what {
+                    What::Characters(all) => constant(What::Characters(all.part(bound(from)?, bound(to)?)), 0),
+                    _ => return Err(Odd),
+                }
+            }
+            Op::Get | Op::GetOr => {
+                let otherwise = match op {
+                    Op::Get => constant(What::Nothing, known.nothing),
+                    _ => stack.pop()?,
+                };
+                let (key, dict) = (stack.pop()?, stack.pop()?);
+                self.under(dict, key)?.unwrap_or(otherwise)
+            }
             Op::Not => truth(!self.truth(stack.pop()?)?),
             Op::Among(count) => {
                 let first = stack.used.checked_sub(count as usize).ok_or(Odd)?;
@@ -399,6 +475,26 @@ impl Scope<'_> {
                     },
                     Op::Compare(comparison) => truth(self.compare(comparison, a, b)?),
                     Op::Item => self.item(a, b)?,
+                    Op::IsInstance => match (a.object, b.object) {
+                        (0, _) | (_, 0) => return Err(Odd),
+                        (object, class) => truth(is_instance(self.stops.layout(), known, type_of(object), class, |of| {
+                            self.is_own(of)
+                        })?),
+                    },
+                    Op::Least => {
+                        if order(b.what, a.what)? == Some(Ordering::Less) {
+                            b
+                        } else {
+                            a
+                        }
+                    }
+                    Op::Greatest => {
+                        if order(b.what, a.what)? == Some(Ordering::Greater) {
+                            b
+                        } else {
+                            a
+                        }
+                    }
                     Op::In => truth(self.contains(b, a)?),
                     Op::StartsWith => truth(part(a, b, |_| Some(0))?),
                     Op::EndsWith => truth(part(a, b, |(whole, part)| whole.checked_sub(part))?),
@@ -434,11 +530,18 @@ impl Scope<'_> {
     fn equal(&self, a: Value<'_>, b: Value<'_>) -> Result<bool, Odd> {
         const RICHCOMPARE: u64 = 200;
         let is_text = |w: What<'_>| matches!(w, What::Text(_) | What::Characters(_));
-        let is_number = |w: What<'_>| matches!(w, What::Integer(_) | What::Float(_));
+        let is_number = |w: What<'_>| matches!(w, What::Integer(_) | What::Huge(_) | What::Float(_));
         let by_identity = |v: Value<'_>| {
             let own = |kind: u64| get::<u64>(kind + RICHCOMPARE);
             !matches!(v.what, What::Other) || own(type_of(v.object)) == own(self.known.object)
         };
+        let is_container = |v: Value<'_>| v.object != 0 && self.known.is_container(type_of(v.object));
+        match (a.what, b.what) {
+            (What::Other, What::Other) => {}
+            (What::Other, _) if is_container(a) => return Ok(false),
+            (_, What::Other) if is_container(b) => return Ok(false),
+            _ => {}
+        }
         match (a.what, b.what) {
             (What::Other, _) | (_, What::Other) => {
                 if by_identity(a) && by_identity(b) {
@@ -455,6 +558,15 @@ impl Scope<'_> {
 
     fn item<'a>(&self, container: Value<'_>, key: Value<'_>) -> Result<Value<'a>, Odd> {
         const ITEMS: u64 = 24;
+        if let (What::Characters(all), What::Integer(n)) = (container.what, key.what) {
+            let one = all.part(Some(n), n.checked_add(1).filter(|&next| next != 0));
+            let there = (-all.length.cast_signed()..all.length.cast_signed()).contains(&n);
+            let what = What::Characters(one);
+            return if there { Ok(Value { what, object: 0 }) } else { Err(Odd) };
+        }
+        if matches!(container.what, What::Other) && container.object != 0 && type_of(container.object) == self.known.dict {
+            return self.under(container, key)?.ok_or(Odd);
+        }
         let (object, What::Integer(n), What::Other) = (container.object, key.what, container.what) else {
             return Err(Odd);
         };
@@ -473,6 +585,24 @@ impl Scope<'_> {
             object + ITEMS
         };
         self.value(get(first + 8 * at.cast_unsigned()))
+    }
+
+    /// What a dictionary holds under a key that has its hash from its value.
+    fn under<'a>(&self, dict: Value<'_>, key: Value<'_>) -> Result<Option<Value<'a>>, Odd> {
+        let plain = !matches!(key.what, What::Other);
+        if !plain || !matches!(dict.what, What::Other) || dict.object == 0 || type_of(dict.object) != self.known.dict {
+            return Err(Odd);
+        }
+        let (count, all) = items(self.stops.layout(), dict.object);
+        if count > MOST_ITEMS {
+            return Err(Odd);
+        }
+        for (held, value) in all {
+            if held == key.object || self.equal(key, self.value(held)?)? {
+                return self.value(value).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     fn contains(&self, container: Value<'_>, wanted: Value<'_>) -> Result<bool, Odd> {
@@ -496,6 +626,13 @@ impl Scope<'_> {
             }
             (What::Other, _) if type_of(container.object) == self.known.tuple => {
                 self.is_among(wanted, tuple(container.object), get(container.object + 16))
+            }
+            // What is looked up there must have a hash.
+            (_, What::Other) => Err(Odd),
+            (What::Other, _) if type_of(container.object) == self.known.dict => Ok(self.under(container, wanted)?.is_some()),
+            (What::Other, _) if [self.known.set, self.known.frozenset].contains(&type_of(container.object)) => {
+                let (places, all) = members(container.object);
+                self.is_among(wanted, all, places)
             }
             _ => Err(Odd),
         }
@@ -541,6 +678,8 @@ fn order(a: What<'_>, b: What<'_>) -> Result<Option<Ordering>, Odd> {
     }
     match (a, b) {
         (What::Integer(a), What::Integer(b)) => Ok(Some(a.cmp(&b))),
+        (What::Huge(low), What::Integer(_)) => Ok(Some(if low { Ordering::Less } else { Ordering::Greater })),
+        (What::Integer(_), What::Huge(low)) => Ok(Some(if low { Ordering::Greater } else { Ordering::Less })),
         (What::Float(a), What::Float(b)) => Ok(float_order(a, b)),
         (What::Integer(a), What::Float(b)) => Ok(float_order(as_float(a)?, b)),
         (What::Float(a), What::Integer(b)) => Ok(float_order(a, as_float(b)?)),

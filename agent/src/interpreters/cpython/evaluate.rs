@@ -25,6 +25,10 @@ use rdb_protocol::{Limits, Scope, Variable};
 
 /// In evaluated code: the dictionary of the frame's global names itself, where the code is given a copy.
 const GLOBALS: &str = "__rdb_globals";
+/// In evaluated code: the generator or coroutine whose frame it is; there is no such name in other frames.
+const GENERATOR: &str = "__rdb_generator";
+/// Where a frame object says which frame it is of.
+const FRAME_OBJECT_FRAME: u64 = 24;
 const EVAL_INPUT: u64 = 258;
 const FILE_INPUT: u64 = 257;
 /// Below the stack pointer: the red zone, and room for what a dispatch may have below it.
@@ -384,6 +388,12 @@ pub fn evaluate(
     if source.contains(GLOBALS) {
         let name = CString::new(GLOBALS).map_err(|e| e.to_string())?;
         py.call("PyDict_SetItemString", &[names, name.as_ptr() as u64, globals])?;
+    }
+    if source.contains(GENERATOR)
+        && let Some(generator) = py.stops.generator_of(get(frame + FRAME_OBJECT_FRAME))
+    {
+        let name = CString::new(GENERATOR).map_err(|e| e.to_string())?;
+        py.call("PyDict_SetItemString", &[names, name.as_ptr() as u64, generator])?;
     }
     for (name, object) in bound {
         let name = CString::new(name.as_str()).map_err(|_| "a name has a NUL in it")?;

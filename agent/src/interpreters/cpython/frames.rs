@@ -10,6 +10,8 @@ use rdb_protocol::{Activation, Frame, Location};
 
 /// More interpreters, threads or frames are not believed.
 const MOST: usize = 1 << 20;
+/// Of a frame's `owner`.
+const OWNED_BY_GENERATOR: u8 = 1;
 
 impl Stops {
     /// Where the program stands; `None` between stop points. The thread is for the caller to fill in.
@@ -77,6 +79,21 @@ impl Stops {
         found
     }
 
+    /// The generator or coroutine that this frame lies in, if it lies in one.
+    pub(super) fn generator_of(&self, frame: u64) -> Option<u64> {
+        const GENERATORS: [&str; 3] = ["PyGen_Type", "PyCoro_Type", "PyAsyncGen_Type"];
+        let owner: u8 = get(frame + self.located.layout.frame_owner);
+        let generator = frame - self.located.layout.generator_frame;
+        let is = |name: &&str| self.symbol(name) == Some(type_of(generator));
+        (owner == OWNED_BY_GENERATOR && GENERATORS.iter().any(is)).then_some(generator)
+    }
+
+    /// Whether this frame lies in a generator that has left it for good: its state, the last of four bytes in front of the frame, which
+    /// begins at a whole word, is above 0.
+    pub(super) fn is_generator_over(&self, frame: u64) -> bool {
+        self.generator_of(frame).is_some() && get::<u8>(frame - 5).cast_signed() > 0
+    }
+
     /// The innermost frame of a `PyThreadState`; 0 without one.
     pub(super) fn innermost(&self, thread: u64) -> u64 {
         let layout = self.located.layout;
@@ -99,7 +116,6 @@ impl Stops {
 
     /// A frame of the stack; `None` for those that do not (or not yet) execute Python code.
     fn describe(&self, frame: u64, unit: Option<usize>) -> Option<Frame> {
-        const OWNED_BY_GENERATOR: u8 = 1;
         let layout = self.located.layout;
         let address = get::<u64>(frame + layout.frame_code) & !3;
         if address == 0 || type_of(address) != self.located.code_type {

@@ -58,6 +58,8 @@ pub struct Layout {
     /// Those lists, as they are counted.
     pub free_objects: &'static [Free],
     pub heap_qualname: u64,
+    /// Of generators and coroutines: where their frame lies.
+    pub generator_frame: u64,
     pub interpreter_next: u64,
     pub interpreter_threads: u64,
     pub runtime_interpreters: u64,

@@ -28,94 +28,65 @@ const HEAP_TYPE: u64 = 1 << 9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Odd;
 
-/// Addresses of types and values that there is one of.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Known {
-    pub(super) int: u64,
-    pub(super) bool: u64,
-    pub(super) float: u64,
-    pub(super) str: u64,
-    pub(super) list: u64,
-    pub(super) tuple: u64,
-    pub(super) dict: u64,
-    pub(super) set: u64,
-    pub(super) frozenset: u64,
-    pub(super) object: u64,
-    pub(super) function: u64,
-    pub(super) cell: u64,
-    pub(super) nothing: u64,
-    pub(super) yes: u64,
-    pub(super) no: u64,
-    generic: u64,
+/// Declares [`Known`]: each address with the name under which the interpreter exports it.
+macro_rules! known {
+    ($($field:ident $name:literal)*) => {
+        /// Addresses of types and values that there is one of.
+        #[derive(Clone, Copy, Debug, Default)]
+        pub(super) struct Known {
+            $(pub(super) $field: u64,)*
+        }
+
+        impl Known {
+            /// As the interpreter exports them; a name that it does not export is no object's address.
+            pub(super) fn of(stops: &Stops) -> Known {
+                let symbol = |name| stops.symbol(name).unwrap_or(u64::MAX);
+                Known {
+                    $($field: symbol($name),)*
+                }
+            }
+        }
+    };
+}
+
+known! {
+    int "PyLong_Type"
+    bool "PyBool_Type"
+    float "PyFloat_Type"
+    str "PyUnicode_Type"
+    list "PyList_Type"
+    tuple "PyTuple_Type"
+    dict "PyDict_Type"
+    set "PySet_Type"
+    frozenset "PyFrozenSet_Type"
+    object "PyBaseObject_Type"
+    class "PyType_Type"
+    member "PyMemberDescr_Type"
+    function "PyCFunction_Type"
+    cell "PyCell_Type"
+    nothing "_Py_NoneStruct"
+    yes "_Py_TrueStruct"
+    no "_Py_FalseStruct"
+    generic "PyObject_GenericGetAttr"
 }
 
 impl Known {
-    /// As the interpreter exports them; a name that it does not export is no object's address.
-    pub(super) fn of(stops: &Stops) -> Known {
-        const NAMES: [&str; 16] = [
-            "PyLong_Type",
-            "PyBool_Type",
-            "PyFloat_Type",
-            "PyUnicode_Type",
-            "PyList_Type",
-            "PyTuple_Type",
-            "PyDict_Type",
-            "PySet_Type",
-            "PyFrozenSet_Type",
-            "PyBaseObject_Type",
-            "PyCFunction_Type",
-            "PyCell_Type",
-            "_Py_NoneStruct",
-            "_Py_TrueStruct",
-            "_Py_FalseStruct",
-            "PyObject_GenericGetAttr",
-        ];
-        let [
-            int,
-            bool,
-            float,
-            str,
-            list,
-            tuple,
-            dict,
-            set,
-            frozenset,
-            object,
-            function,
-            cell,
-            nothing,
-            yes,
-            no,
-            generic,
-        ] = NAMES.map(|name| stops.symbol(name).unwrap_or(u64::MAX));
-        Known {
-            int,
-            bool,
-            float,
-            str,
-            list,
-            tuple,
-            dict,
-            set,
-            frozenset,
-            object,
-            function,
-            cell,
-            nothing,
-            yes,
-            no,
-            generic,
-        }
-    }
-
     /// Whether objects of this type are no more than their values, and no descriptors.
     fn is_plain(&self, kind: u64) -> bool {
         [self.int, self.bool, self.float, self.str].contains(&kind)
     }
+
+    /// Whether this is a container that only equals others of its kind.
+    pub(super) fn is_container(&self, kind: u64) -> bool {
+        [self.list, self.tuple, self.dict, self.set, self.frozenset].contains(&kind)
+    }
 }
 
-/// An `int` of at most two digits.
-pub(super) fn integer(layout: &Layout, object: u64) -> Result<i64, Odd> {
+/// An `int` that fits.
+///
+/// # Errors
+/// Whether it is below all that do.
+pub(super) fn integer(layout: &Layout, object: u64) -> Result<i64, bool> {
     const DIGITS: u64 = 24;
     let size: u64 = get(object + 16);
     let (digits, negative) = match layout.minor {
@@ -127,7 +98,8 @@ pub(super) fn integer(layout: &Layout, object: u64) -> Result<i64, Odd> {
         0 => 0,
         1 => digit(0),
         2 => digit(0) | digit(1) << 30,
-        _ => return Err(Odd),
+        3 if digit(2) < 8 => digit(0) | digit(1) << 30 | digit(2) << 60,
+        _ => return Err(negative),
     };
     Ok(if negative { -value.cast_signed() } else { value.cast_signed() })
 }
@@ -153,6 +125,26 @@ impl Characters {
             data,
             width: kind.into(),
         })
+    }
+
+    /// A part of them, its bounds as in a slice.
+    pub(super) fn part(&self, from: Option<i64>, to: Option<i64>) -> Characters {
+        let length = self.length.cast_signed();
+        let bound = |n: i64| if n < 0 { (n + length).max(0) } else { n.min(length) };
+        let (from, to) = (from.map_or(0, bound), to.map_or(length, bound));
+        Characters {
+            length: (to - from).max(0).cast_unsigned(),
+            data: self.data + from.cast_unsigned() * self.width,
+            ..*self
+        }
+    }
+
+    /// Without the white space around them.
+    pub(super) fn stripped(&self) -> Characters {
+        let space = |i: u64| matches!(self.at(i), 0x9..=0xd | 0x1c..=0x20 | 0x85 | 0xa0 | 0x1680 | 0x2000..=0x200a | 0x2028 | 0x2029 | 0x202f | 0x205f | 0x3000);
+        let from = (0..self.length).find(|&i| !space(i)).unwrap_or(self.length);
+        let to = (from..self.length).rev().find(|&i| !space(i)).map_or(from, |last| last + 1);
+        self.part(Some(from.cast_signed()), Some(to.cast_signed()))
     }
 
     pub(super) fn at(&self, i: u64) -> u32 {
@@ -212,6 +204,81 @@ pub(super) fn named(layout: &Layout, known: &Known, dict: u64, name: &str, hint:
     })
 }
 
+/// Keys and values of a dictionary, of whatever kind they are; how many there may be comes first.
+pub(super) fn items(layout: &Layout, dict: u64) -> (u64, impl Iterator<Item = (u64, u64)>) {
+    let (keys, values): (u64, u64) = (get(dict + MA_KEYS), get(dict + MA_VALUES));
+    let (size, at) = if get::<u8>(keys + DK_KIND) == 0 { (24, 8) } else { (16, 0) };
+    let first = keys + DK_INDICES + (1_u64 << (get::<u8>(keys + DK_LOG2_INDEX_BYTES) & 63)) + at;
+    let inside = values_at(layout);
+    let count = get(keys + DK_ENTRIES);
+    let all = (0..count).map(move |i| {
+        let value = if values == 0 {
+            first + size * i + 8
+        } else {
+            values + inside + 8 * i
+        };
+        (get(first + size * i), get(value))
+    });
+    (count, all.filter(|&(key, value)| key != 0 && value != 0))
+}
+
+/// What a set holds; how many places there are for that comes first.
+pub(super) fn members(set: u64) -> (u64, impl Iterator<Item = u64>) {
+    const MASK: u64 = 32;
+    const TABLE: u64 = 40;
+    const DELETED: u64 = u64::MAX;
+    let (places, table): (u64, u64) = (get::<u64>(set + MASK) + 1, get(set + TABLE));
+    let all = (0..places).map(move |i| (get::<u64>(table + 16 * i), get::<u64>(table + 16 * i + 8)));
+    (places, all.filter(|&(key, hash)| key != 0 && hash != DELETED).map(|p| p.0))
+}
+
+/// Whether `isinstance` says that an object of this type is of that class; neither may have a say in it. `own` says which types are the
+/// interpreter's.
+pub(super) fn is_instance(layout: &Layout, known: &Known, kind: u64, class: u64, own: impl Fn(u64) -> bool) -> Result<bool, Odd> {
+    if kind == class {
+        return Ok(true);
+    }
+    // Others have a metaclass that might.
+    if type_of(class) != known.class {
+        return Err(Odd);
+    }
+    let order = || tuple(get(kind + TP_MRO));
+    if order().any(|of| of == class) {
+        return Ok(true);
+    }
+    // An object may say of what class it is otherwise; those of the interpreter's own types do not.
+    if get::<u64>(kind + TP_GETATTRO) != known.generic {
+        return Err(Odd);
+    }
+    for of in order().filter(|&of| !own(of)) {
+        let made_in_python = get::<u64>(of + TP_FLAGS) & HEAP_TYPE != 0;
+        if !made_in_python || named(layout, known, get(of + TP_DICT), "__class__", &mut 0)? != 0 {
+            return Err(Odd);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether this is a type of the interpreter's that bears this name.
+pub(super) fn is_type_named(known: &Known, object: u64, name: &str) -> bool {
+    const TYPE_NAME: u64 = 24;
+    let there: u64 = if type_of(object) == known.class {
+        get(object + TYPE_NAME)
+    } else {
+        0
+    };
+    let same = |there: u64| name.bytes().chain([0]).zip(0..).all(|(b, i)| get::<u8>(there + i) == b);
+    there != 0 && get::<u64>(object + TP_FLAGS) & HEAP_TYPE == 0 && same(there)
+}
+
+/// The name of a class made in Python.
+pub(super) fn class_name(layout: &Layout, class: u64) -> Result<u64, Odd> {
+    match get::<u64>(class + TP_FLAGS) & HEAP_TYPE {
+        0 => Err(Odd),
+        _ => Ok(get(class + layout.heap_qualname - 16)),
+    }
+}
+
 fn values_at(layout: &Layout) -> u64 {
     if layout.minor < 13 { 0 } else { 8 }
 }
@@ -266,6 +333,9 @@ pub(super) fn attribute(layout: &Layout, known: &Known, object: u64, name: &str,
         }
         let found = named(layout, known, get(class + TP_DICT), name, &mut 0)?;
         if found != 0 {
+            if type_of(found) == known.member {
+                return slot(object, class, found);
+            }
             if !known.is_plain(type_of(found)) && found != known.nothing {
                 return Err(Odd);
             }
@@ -277,6 +347,24 @@ pub(super) fn attribute(layout: &Layout, known: &Known, object: u64, name: &str,
     match if own == 0 { of_class } else { own } {
         0 => Err(Odd),
         found => Ok(found),
+    }
+}
+
+/// What an object has in the place that a name in `__slots__` stands for.
+fn slot(object: u64, class: u64, descriptor: u64) -> Result<u64, Odd> {
+    const OF: u64 = 16;
+    const MEMBER: u64 = 40;
+    const KIND: u64 = 8;
+    const OFFSET: u64 = 16;
+    /// `Py_T_OBJECT_EX`.
+    const OBJECT: u32 = 16;
+    let member: u64 = get(descriptor + MEMBER);
+    if get::<u64>(descriptor + OF) != class || get::<u32>(member + KIND) != OBJECT {
+        return Err(Odd);
+    }
+    match get(object + get::<u64>(member + OFFSET)) {
+        0 => Err(Odd),
+        value => Ok(value),
     }
 }
 

@@ -131,6 +131,12 @@ pub fn observe(
     let own = Own::of(stops, thread);
     let (mut slots, mut frame_globals) = (Vec::new(), None);
     if let Some(activation) = activation {
+        if stops.is_generator_over(activation.frame) {
+            return Ok(Seen {
+                value: Err("out of scope: that call is over".to_string()),
+                dependence: Dependence::default(),
+            });
+        }
         frame_globals = Some(stops.watched_variables(source, activation, &mut bound, &mut slots)?);
     }
     map(EVALUATION, EVALUATION_SIZE, 3)?;
@@ -206,14 +212,10 @@ impl Stops {
         bound: &mut Vec<(String, u64)>,
         slots: &mut Vec<Word>,
     ) -> Result<u64, String> {
-        const OWNED_BY_GENERATOR: u8 = 1;
         const CELL_VALUE: u64 = 16;
         let (layout, frame) = (self.layout(), activation.frame);
         if get::<u64>(frame + layout.frame_code) & !3 != activation.code {
             return Err("the call is not there".to_string());
-        }
-        if get::<u8>(frame + layout.frame_owner) >= OWNED_BY_GENERATOR {
-            return Err("variables of a generator or coroutine cannot be watched: 'watch -l' means the objects they are now".to_string());
         }
         let globals: u64 = get(frame + layout.frame_globals);
         let own: u64 = get(frame + layout.frame_names);

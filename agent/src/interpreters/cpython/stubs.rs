@@ -48,9 +48,10 @@ pub(super) struct Data {
     remaining: u64,
     /// While words are compared: stop points until the slow path wants to be called.
     left: u64,
-    /// Where the fast path is left for: the slow path, or code that compares. That goes on, where nothing differs, at `go`, having
-    /// counted `count` stop points.
+    /// Where the fast path is left for: the slow path, or code that compares. That goes on, where nothing differs, at the one of
+    /// `onward` for the opcode, having counted `count` stop points.
     counting: u64,
+    onward: [u64; 256],
     go: u64,
     count: u64,
     more: [u64; 2],
@@ -73,7 +74,11 @@ pub(super) struct Counting {
     pub left: u64,
     /// Stop points passed now.
     pub count: u64,
-    /// Where to go on.
+    /// The opcode about to be executed.
+    pub opcode: u64,
+    /// For each opcode, where to go on.
+    pub onward: u64,
+    /// For one of these.
     pub go: u64,
     /// For a register.
     pub spill: u64,
@@ -209,6 +214,8 @@ impl Stubs {
         Counting {
             left: offset(core::mem::offset_of!(Data, left)),
             count: offset(core::mem::offset_of!(Data, count)),
+            opcode: offset(core::mem::offset_of!(Data, opcode)),
+            onward: offset(core::mem::offset_of!(Data, onward)),
             go: offset(core::mem::offset_of!(Data, go)),
             spill: offset(core::mem::offset_of!(Data, spill)),
             more: offset(core::mem::offset_of!(Data, more)),
@@ -345,6 +352,7 @@ impl Stubs {
         self.compare_mark(0, Mark::Nothing);
         let busy = self.code.skip_if(NOT_EQUAL);
         let go = self.code.at();
+        self.data().onward[usize::from(op)] = go;
         self.emit_go(op, located);
         self.code.land(busy);
         if opcodes.announces(op) {
@@ -449,19 +457,13 @@ impl Stubs {
         self.code.bytes(&[0x48, 0x83, 0x05]); // add [remaining], n
         self.code.relative(remaining, 1);
         self.code.byte(n);
-        self.set_word(offset(core::mem::offset_of!(Data, go)), go);
-        self.set_word(offset(core::mem::offset_of!(Data, count)), n.into());
-        self.set_word(offset(core::mem::offset_of!(Data, opcode)), op.into());
+        for (word, value) in [(core::mem::offset_of!(Data, count), n), (core::mem::offset_of!(Data, opcode), op)] {
+            self.code.bytes(&[0x48, 0xc7, 0x05]); // mov qword [word], value
+            self.code.relative(offset(word), 4);
+            self.code.bytes(&u32::from(value).to_le_bytes());
+        }
         self.code.bytes(&[0xff, 0x25]); // jmp [counting]
         self.code.relative(offset(core::mem::offset_of!(Data, counting)), 0);
-    }
-
-    fn set_word(&mut self, word: u64, value: u64) {
-        for half in [0, 4] {
-            self.code.bytes(&[0xc7, 0x05]); // mov dword [word], half of the value
-            self.code.relative(word + half, 4);
-            self.code.bytes(&(value >> (8 * half)).to_le_bytes()[..4]);
-        }
     }
 
     /// On to the opcode's own code, no register holding the stub's address.

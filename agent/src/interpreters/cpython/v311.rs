@@ -39,6 +39,7 @@ pub(super) static LAYOUT: Layout = Layout {
     thread_exception: 96,
     thread_traceback: Some(112),
     heap_qualname: 864,
+    generator_frame: 80,
     interpreter_next: 0,
     interpreter_threads: 16,
     frame_globals: 8,

@@ -39,6 +39,7 @@ pub(super) static LAYOUT: Layout = Layout {
     thread_exception: 96,
     thread_traceback: None,
     heap_qualname: 872,
+    generator_frame: 72,
     interpreter_next: 0,
     interpreter_threads: 72,
     frame_globals: 24,

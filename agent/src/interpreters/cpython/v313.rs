@@ -36,6 +36,7 @@ pub(super) static LAYOUT: Layout = Layout {
     thread_exception: 112,
     thread_traceback: None,
     heap_qualname: 872,
+    generator_frame: 72,
     interpreter_next: 7264,
     interpreter_threads: 7344,
     frame_globals: 24,

@@ -5,11 +5,19 @@ pub(super) fn number<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, 
 }
 
 pub(super) fn count(rest: &str) -> Result<u64, String> {
+    at_least_one(rest, "stop points")
+}
+
+pub(super) fn hits(rest: &str) -> Result<u64, String> {
+    at_least_one(rest, "hits")
+}
+
+fn at_least_one(rest: &str, of_what: &str) -> Result<u64, String> {
     match rest {
         "" => Ok(1),
-        _ => number(rest, "a number of stop points").and_then(|n| {
+        _ => number(rest, &format!("a number of {of_what}")).and_then(|n| {
             if n == 0 {
-                Err("the number of stop points must be at least 1".into())
+                Err(format!("the number of {of_what} must be at least 1"))
             } else {
                 Ok(n)
             }

@@ -10,7 +10,7 @@ mod settings;
 mod tests;
 
 use super::names;
-use arguments::{count, frames, name_of, number, optional, thread};
+use arguments::{count, frames, hits, name_of, number, optional, thread};
 use breaks::{breakpoint, condition, ignore, watched};
 use info::info;
 pub use info::{InfoTopic, TOPICS};
@@ -62,6 +62,8 @@ pub enum Command {
     },
     /// To a breakpoint hit.
     Continue {
+        /// To which hit that way.
+        count: u64,
         /// Which way.
         direction: Direction,
     },
@@ -274,20 +276,14 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
             place: place(rest)?,
             direction: Direction::Backward,
         },
-        "continue" => bare(
-            word,
-            rest,
-            Command::Continue {
-                direction: Direction::Forward,
-            },
-        )?,
-        "bcontinue" => bare(
-            word,
-            rest,
-            Command::Continue {
-                direction: Direction::Backward,
-            },
-        )?,
+        "continue" => Command::Continue {
+            count: hits(rest)?,
+            direction: Direction::Forward,
+        },
+        "bcontinue" => Command::Continue {
+            count: hits(rest)?,
+            direction: Direction::Backward,
+        },
         "nthread" => Command::Switch {
             thread: thread(rest)?,
             direction: Direction::Forward,

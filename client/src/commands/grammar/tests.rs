@@ -20,18 +20,14 @@ fn moves() {
     assert_eq!(one("  step   12 "), step(12, Direction::Forward));
     assert_eq!(one("reverse-step 2"), step(2, Direction::Backward));
     assert_eq!(one("bs"), one("bstep"));
+    let to = |count, direction| Command::Continue { count, direction };
+    assert_eq!((one("c"), one("c 30")), (to(1, Direction::Forward), to(30, Direction::Forward)));
     assert_eq!(
-        one("c"),
-        Command::Continue {
-            direction: Direction::Forward
-        }
+        (one("reverse-continue"), one("bc 2")),
+        (to(1, Direction::Backward), to(2, Direction::Backward))
     );
-    assert_eq!(
-        one("reverse-continue"),
-        Command::Continue {
-            direction: Direction::Backward
-        }
-    );
+    assert_eq!(error("c 0"), "the number of hits must be at least 1");
+    assert_eq!(error("bc x"), "expected a number of hits, not 'x'");
     assert_eq!(error("step x"), "expected a number of stop points, not 'x'");
     assert_eq!(error("step 0"), "the number of stop points must be at least 1");
     let next = |count, direction| Command::Next { count, direction };
@@ -39,7 +35,7 @@ fn moves() {
     assert_eq!(one("reverse-next"), one("bnext"));
     assert_eq!(one("reverse-finish"), one("bfinish"));
     assert_eq!(error("until"), EMPTY);
-    assert_eq!(error("c 3"), "c takes no argument, and '3' was given");
+    assert_eq!(error("fin 3"), "fin takes no argument, and '3' was given");
 }
 
 #[test]

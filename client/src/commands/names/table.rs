@@ -80,16 +80,17 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "continue",
         aliases: &["c"],
-        arguments: "",
-        summary: "go forward to the next breakpoint hit",
-        detail: "Without a hit: to where the main module is done, then to the end of the history.\nExample: continue",
+        arguments: "[N]",
+        summary: "go forward to the next breakpoint hit, or the Nth",
+        detail: "Without a hit: to where the main module is done, then to the end of the history. Stop points with several hits count once; a \
+            condition that fails stops at once.\nExample: continue\nExample: continue 1000",
     },
     Name {
         name: "bcontinue",
         aliases: &["bc", "reverse-continue", "rc"],
-        arguments: "",
-        summary: "go backward to the previous breakpoint hit",
-        detail: "Without a hit: to the beginning of the history.\nExample: bcontinue",
+        arguments: "[N]",
+        summary: "go backward to the previous breakpoint hit, or the Nth",
+        detail: "Without a hit: to the beginning of the history.\nExample: bcontinue\nExample: bcontinue 2",
     },
     Name {
         name: "nthread",
