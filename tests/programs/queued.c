@@ -142,6 +142,80 @@ static void threads(const char *what, void (*meanwhile)(void)) {
     printf("%s %ld %ld wrong %ld\n", what, count, sum, wrong);
 }
 
+// Signals sent to a thread are handled by that thread: queued to it, and by a timer for it.
+static _Atomic int ready, mine;
+static pid_t worker;
+static void whose(int signal) {
+    (void)signal;
+    count++;
+    mine += gettid() == worker;
+}
+
+static void *working(void *until) {
+    worker = gettid();
+    ready = 1;
+    while (count < *(int *)until) calling();
+    return NULL;
+}
+
+static void directed(const char *what, int timer) {
+    int until = timer ? 5 : 50;
+    count = ready = mine = 0;
+    pthread_t thread;
+    pthread_create(&thread, NULL, working, &until);
+    while (!ready) usleep(100);
+    signal(SIGRTMIN, whose);
+    timer_t id;
+    if (timer) {
+        struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN};
+        event._sigev_un._tid = worker;
+        timer_create(CLOCK_MONOTONIC, &event, &id);
+        timer_settime(id, 0, &(struct itimerspec){{0, 1000000}, {0, 1000000}}, NULL);
+    }
+    for (int i = 0; i < until && !timer; i++)
+        while (pthread_sigqueue(thread, SIGRTMIN, (union sigval){.sival_int = i}) == EAGAIN) usleep(100);
+    pthread_join(thread, NULL);
+    if (timer) timer_delete(id);
+    printf("%s, all by the thread: %d\n", what, mine == count);
+}
+
+// A signal that comes about when it is blocked has been handled then, or is waited for.
+static volatile sig_atomic_t came;
+static void comes(int signal) {
+    (void)signal;
+    came++;
+}
+
+static void blocked_meanwhile(void) {
+    int go[2], waited = 0, rounds = 2000;
+    signal(SIGUSR1, comes);
+    sigset_t one, old;
+    sigemptyset(&one), sigaddset(&one, SIGUSR1);
+    pid_t parent = getpid();
+    if (pipe(go)) return;
+    pid_t child = fork();
+    if (child == 0) {
+        close(go[1]);
+        char byte;
+        for (int i = 0; read(go[0], &byte, 1) == 1; i++) {
+            for (volatile int n = 0; n < i % 31 * 50; n++);
+            kill(parent, SIGUSR1);
+        }
+        _exit(0);
+    }
+    for (int i = 0; i < rounds; i++) {
+        int before = came, signal;
+        if (write(go[1], "", 1) != 1) return;
+        for (volatile int n = 0; n < i % 97 * 400; n++);
+        sigprocmask(SIG_BLOCK, &one, &old);
+        if (came == before) waited++, sigwait(&one, &signal);
+        sigprocmask(SIG_SETMASK, &old, NULL);
+    }
+    close(go[1]);
+    waitpid(child, NULL, 0);
+    printf("blocked meanwhile: %d\n", waited + came);
+}
+
 int main(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     at_once("one after the other", 0);
@@ -153,5 +227,8 @@ int main(void) {
     flood("sleeping", sleeping, SA_RESTART);
     threads("a thread, calling", calling);
     threads("a thread, computing", computing);
+    directed("queued", 0);
+    directed("timer", 1);
+    blocked_meanwhile();
     return 0;
 }

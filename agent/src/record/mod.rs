@@ -172,7 +172,10 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
                 finish_call(agent, fix, ret, context);
                 agent
             }
-            _ => plain(agent, context, fix, row, &args, false),
+            _ => {
+                signals::directed::note(agent, number, &args);
+                plain(agent, context, fix, row, &args, false)
+            }
         },
         Policy::Plain => plain(agent, context, fix, row, &args, false),
         Policy::Blocks => {
@@ -199,6 +202,9 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
     let open = signals::mask(agent);
     if mask & !open != 0 && saved_mask.is_none() {
         sys::set_mask(signals::in_kernel(slot(agent.current)));
+    }
+    if number == nr::RT_SIGPROCMASK {
+        signals::give_back(agent);
     }
     deliver(agent, context, number, saved_mask);
     after_event(agent);

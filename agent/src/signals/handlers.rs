@@ -20,7 +20,6 @@ use core::sync::atomic::Ordering;
 
 const SIGTRAP: u64 = 5;
 const SIGSEGV: u64 = 11;
-const SI_TKILL: i32 = -6;
 /// `si_code` of SIGSYS raised by Syscall User Dispatch.
 const SYS_USER_DISPATCH: u8 = 2;
 
@@ -188,7 +187,7 @@ extern "C" fn on_signal(signal: i32, info: *const [u8; 128], context: *mut Conte
     let bit = 1u64 << (signal - 1);
     if me != 0
         && !slot(me).apart.load(Ordering::SeqCst)
-        && code != SI_TKILL
+        && !super::directed::is_own(slot(me), signal, code)
         && main.mask.load(Ordering::SeqCst) & bit == 0
         && main.tid.load(Ordering::SeqCst) != 0
     {

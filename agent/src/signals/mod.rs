@@ -4,6 +4,7 @@
 //! that sigtimedwait, signalfd and the default actions work by themselves.
 
 pub mod alt_stack;
+pub mod directed;
 pub mod frame;
 pub mod handlers;
 pub mod overdue;
@@ -85,6 +86,19 @@ pub fn let_in(agent: &Agent) -> bool {
         sys::set_mask(in_kernel(me));
     }
     any
+}
+
+/// Gives the kernel back what has arrived and is blocked by now: there sigwait(3), sigpending(2) and signalfd(2) look for it.
+pub fn give_back(agent: &Agent) {
+    let me = slot(agent.current);
+    let blocked = kernel_mask(mask(agent));
+    if me.pending.load(Ordering::SeqCst) & blocked == 0 {
+        return;
+    }
+    sys::set_mask(in_kernel(me));
+    while let Some((signal, info)) = me.take_of(blocked) {
+        sys::queue_signal(me.tid.load(Ordering::SeqCst), signal, &info);
+    }
 }
 
 /// The running thread's mask.

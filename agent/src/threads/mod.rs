@@ -60,6 +60,8 @@ pub struct Slot {
     /// Real-time signals that the kernel's mask of this thread holds back beside what the program blocks: one of each waits here, and the
     /// others queue there. It may name too many, never too few.
     pub held: AtomicU64,
+    /// Signals that are sent to this thread, not to its process, though they do not tell: see `signals::directed`.
+    pub directed: AtomicU64,
     /// Of what is pending, that of which a second one came before it could be held back.
     seconds: AtomicU64,
     infos: UnsafeCell<[[u8; 128]; 65]>,
@@ -136,7 +138,12 @@ impl Slot {
 
     /// Takes the lowest deliverable signal.
     pub fn take(&self) -> Option<(u64, [u8; 128])> {
-        let wanted = self.pending.load(Ordering::SeqCst) & !self.mask.load(Ordering::SeqCst);
+        self.take_of(!self.mask.load(Ordering::SeqCst))
+    }
+
+    /// Takes the lowest signal of a set.
+    pub fn take_of(&self, set: u64) -> Option<(u64, [u8; 128])> {
+        let wanted = self.pending.load(Ordering::SeqCst) & set;
         if wanted == 0 {
             return None;
         }
@@ -209,6 +216,7 @@ pub fn free_slot(threads: &[Thread]) -> Option<usize> {
     };
     let s = slot(n);
     s.nothing_pending();
+    s.directed.store(0, Ordering::SeqCst);
     s.kernel.store(1, Ordering::SeqCst);
     s.forget_timer(true);
     s.fast_context.store(0, Ordering::SeqCst);
