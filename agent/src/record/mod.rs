@@ -203,7 +203,7 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
     if mask & !open != 0 && saved_mask.is_none() {
         sys::set_mask(signals::in_kernel(slot(agent.current)));
     }
-    if number == nr::RT_SIGPROCMASK {
+    if open & !mask != 0 && number == nr::RT_SIGPROCMASK {
         signals::give_back(agent);
     }
     deliver(agent, context, number, saved_mask);

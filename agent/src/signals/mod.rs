@@ -88,13 +88,11 @@ pub fn let_in(agent: &Agent) -> bool {
     any
 }
 
-/// Gives the kernel back what has arrived and is blocked by now: there sigwait(3), sigpending(2) and signalfd(2) look for it.
+/// More is blocked: what comes from now on stays in the kernel, and what has arrived goes back there, where sigwait(3), sigpending(2)
+/// and signalfd(2) look for it.
 pub fn give_back(agent: &Agent) {
     let me = slot(agent.current);
     let blocked = kernel_mask(mask(agent));
-    if me.pending.load(Ordering::SeqCst) & blocked == 0 {
-        return;
-    }
     sys::set_mask(in_kernel(me));
     while let Some((signal, info)) = me.take_of(blocked) {
         sys::queue_signal(me.tid.load(Ordering::SeqCst), signal, &info);
