@@ -408,7 +408,7 @@ pub fn tgkill(pid: u64, tid: u64, signal: u64) -> i64 {
 }
 
 /// rt_tgsigqueueinfo(2), to a thread of this process.
-pub fn queue_signal(tid: u64, signal: u64, info: &[u64; 16]) -> i64 {
+pub fn queue_signal(tid: u64, signal: u64, info: &[u8; 128]) -> i64 {
     call!(nr::RT_TGSIGQUEUEINFO, pid(), tid, signal, info.as_ptr() as u64)
 }
 

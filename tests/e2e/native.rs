@@ -1,19 +1,7 @@
 //! Native programs, compiled here: each behaves recorded as it does bare, and replays exactly.
 
-use super::support::{Sandbox, program, text};
+use super::support::{Sandbox, compiled, text};
 use std::process::{Command, Stdio};
-
-fn compiled(sandbox: &Sandbox, name: &str, flags: &[&str]) -> String {
-    let binary = sandbox.path(name).display().to_string();
-    let out = Command::new("cc")
-        .args(["-O1", "-g", "-pthread", "-o", &binary])
-        .arg(program(&format!("{name}.c")))
-        .args(flags)
-        .output()
-        .unwrap();
-    assert!(out.status.success(), "{}", text(&out.stderr));
-    binary
-}
 
 fn round(name: &str, flags: &[&str]) {
     let sandbox = Sandbox::new();
@@ -39,7 +27,7 @@ macro_rules! native {
     };
 }
 
-native! { aliases inherited flooded late pointers handlers pthreads mapping messages processes shared readings rereads }
+native! { aliases inherited flooded late pointers handlers pthreads mapping messages processes shared queued readings rereads }
 
 /// Threads and signals get through to loops without system calls, at the same moments in replay: what a race has brought forth is the same.
 fn interrupt(what: &str, optimised: bool) {

@@ -1,10 +1,10 @@
 //! Traces as files: packed and opened elsewhere, listed, deleted, kept small.
 
-use super::support::{Sandbox, header, program, text, travelling};
+use super::support::{Sandbox, compiled, header, program, text, travelling};
 use rdb_trace::End;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 fn run(sandbox: &Sandbox, args: &[&str]) -> Output {
@@ -15,6 +15,11 @@ fn done(sandbox: &Sandbox, args: &[&str]) -> String {
     let out = run(sandbox, args);
     assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
     text(&out.stdout)
+}
+
+/// Traces kept from older builds.
+fn traces() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces")
 }
 
 #[test]
@@ -202,4 +207,40 @@ exit 0";
     fs::remove_dir_all(sandbox.path("data")).unwrap();
     assert_eq!(done(&sandbox, &["ps", "tree.rdb"]).lines().count(), listed);
     sandbox.verify(&sandbox.path("tree.rdb"));
+}
+
+/// Traces made by earlier builds of the same trace format are replayed by this one: the program has seen nothing of the agent that has
+/// changed. `tests/traces/README.md` says how they were made.
+#[test]
+fn traces_of_older_builds_are_replayed() {
+    let sandbox = Sandbox::new();
+    let flags = "-nostdlib -static -ffreestanding -fno-stack-protector -fcf-protection=none -DMOMENTS";
+    let binary = compiled(&sandbox, "outlived", &flags.split(' ').collect::<Vec<_>>());
+    let today = sandbox.record("today", &[&binary]);
+    assert_eq!(today.out.status.code(), Some(0), "{}", text(&today.out.stderr));
+    sandbox.verify(&today.trace);
+    let said = text(&today.out.stdout);
+    for (name, events, hashes) in [("version-5-first", 2566, 0), ("version-5-moments", 3247, 33)] {
+        let packed = traces().join(format!("{name}.rdb")).display().to_string();
+        done(&sandbox, &["unpack", &packed, "-o", name]);
+        let head = header(&sandbox.path(name));
+        assert_eq!((head.events, head.end), (events, End::Exited(0)), "{name}");
+        let replayed = run(&sandbox, &["verify", &packed]);
+        let line = text(&replayed.stderr);
+        let lacking: Vec<_> = head.cpu.lacking_in(&header(&today.trace).cpu).collect();
+        if !lacking.is_empty() {
+            assert_eq!(replayed.status.code(), Some(2), "{name}: {line}");
+            assert!(lacking.iter().all(|feature| line.contains(feature)), "{name}: {line}");
+            continue;
+        }
+        assert!(replayed.status.success(), "{name}: {line}");
+        let all = format!("verified: {events} events, {hashes} memory hashes, all equal");
+        assert!(line.contains(&all), "{name}: {line}");
+        // What the program saw of the agent is what it sees today.
+        let output = done(&sandbox, &["output", "--fd", "1", &packed]);
+        for fixed in ["vdso", "turns", "break", "status"] {
+            let of = |text: &str| text.lines().find(|l| l.starts_with(&format!("{fixed} "))).map(String::from);
+            assert!(of(&said).is_some() && of(&output) == of(&said), "{name}, {fixed}: {output}{said}");
+        }
+    }
 }

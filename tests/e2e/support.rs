@@ -100,6 +100,19 @@ pub fn program(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(name)
 }
 
+/// Compiles a C program.
+pub fn compiled(sandbox: &Sandbox, name: &str, flags: &[&str]) -> String {
+    let binary = sandbox.path(name).display().to_string();
+    let out = Command::new("cc")
+        .args(["-O1", "-g", "-pthread", "-o", &binary])
+        .arg(program(&format!("{name}.c")))
+        .args(flags)
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    binary
+}
+
 /// A place of its own: data directory, runtime directory, and a daemon that ends with it.
 pub struct Sandbox {
     pub dir: TempDir,

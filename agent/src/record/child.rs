@@ -94,8 +94,7 @@ pub fn become_child(agent: &mut Agent, (flags, _, _, ctid, _): Request) {
     let me = agent.current;
     for n in 0..agent.threads.len() {
         let s = slot(n);
-        s.pending.store(0, Ordering::SeqCst);
-        s.wanted.store(0, Ordering::SeqCst);
+        s.nothing_pending();
         s.apart.store(false, Ordering::SeqCst);
         // Timers are not inherited (timer_create(2)).
         s.forget_timer(false);

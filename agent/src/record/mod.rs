@@ -172,7 +172,10 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
                 finish_call(agent, fix, ret, context);
                 agent
             }
-            _ => plain(agent, context, fix, row, &args, false),
+            _ => {
+                signals::directed::note(agent, number, &args);
+                plain(agent, context, fix, row, &args, false)
+            }
         },
         Policy::Plain => plain(agent, context, fix, row, &args, false),
         Policy::Blocks => {
@@ -198,7 +201,10 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
     // What was blocked and waits in the kernel comes before the program goes on (sigprocmask(2)): it is let in here.
     let open = signals::mask(agent);
     if mask & !open != 0 && saved_mask.is_none() {
-        sys::set_mask(signals::kernel_mask(open));
+        sys::set_mask(signals::in_kernel(slot(agent.current)));
+    }
+    if open & !mask != 0 && number == nr::RT_SIGPROCMASK {
+        signals::give_back(agent);
     }
     deliver(agent, context, number, saved_mask);
     after_event(agent);
@@ -359,7 +365,10 @@ pub fn trapped(agent: &'static mut Agent, context: &'static mut Context, what: T
 fn deliver(agent: &mut Agent, context: &mut Context, number: u64, mut saved_mask: Option<u64>) {
     let me = slot(agent.current);
     let mut first = true;
-    while let Some((signal, info)) = me.take() {
+    let mut let_in = false;
+    loop {
+        let_in |= signals::let_in(agent);
+        let Some((signal, info)) = me.take() else { break };
         let action = agent.actions[signal as usize];
         if action[0] == 0 && signals::is_ours(signal) {
             // Sent to a program without a handler: the kernel would have ended it, had the agent not a handler of its own.
@@ -392,6 +401,11 @@ fn deliver(agent: &mut Agent, context: &mut Context, number: u64, mut saved_mask
     }
     if let Some(old) = saved_mask {
         signals::set_mask(agent, context, old);
+    }
+    if let_in {
+        // The kernel's mask is to be set again, by the frame, even where it seems the same.
+        signals::frame::save_fp(context);
+        context.mask = signals::in_kernel(me);
     }
 }
 

@@ -94,10 +94,10 @@ pub fn nudge_holder() {
 
 fn nudge(thread: &Slot) {
     // siginfo_t: number, code SI_QUEUE, value.
-    let mut info = [0u64; 16];
-    info[0] = NUDGE;
-    info[1] = u64::from((-1i32).cast_unsigned());
-    info[3] = SIGN;
+    let mut info = [0; 128];
+    info[..8].copy_from_slice(&NUDGE.to_le_bytes());
+    info[8..12].copy_from_slice(&(-1i32).to_le_bytes());
+    info[24..32].copy_from_slice(&SIGN.to_le_bytes());
     let tid = thread.tid.load(Ordering::SeqCst);
     sys::queue_signal(tid, NUDGE, &info);
 }

@@ -57,6 +57,9 @@ pub fn clone(agent: &'static mut Agent, context: &mut Context, mut fix: Fixed, n
     }
     thread.context = signals::frame::for_thread(n, context, stack);
     slot(n).mask.store(signals::mask(agent), core::sync::atomic::Ordering::SeqCst);
+    // Its context has this thread's mask in the kernel.
+    let held = slot(agent.current).held.load(core::sync::atomic::Ordering::SeqCst);
+    slot(n).held.store(held, core::sync::atomic::Ordering::SeqCst);
     slot(n).apart.store(flags & VFORK != 0, core::sync::atomic::Ordering::SeqCst);
     threads::put(&mut agent.threads, n, thread);
     agent.live += 1;

@@ -20,7 +20,6 @@ use core::sync::atomic::Ordering;
 
 const SIGTRAP: u64 = 5;
 const SIGSEGV: u64 = 11;
-const SI_TKILL: i32 = -6;
 /// `si_code` of SIGSYS raised by Syscall User Dispatch.
 const SYS_USER_DISPATCH: u8 = 2;
 
@@ -87,7 +86,7 @@ extern "C" fn rdb_fast_call(context: *mut Context) -> ! {
     agent.current = current_slot();
     match agent.mode {
         Mode::Record => {
-            let mask = super::kernel_mask(slot(agent.current).mask.load(Ordering::SeqCst));
+            let mask = super::in_kernel(slot(agent.current));
             context.mask = mask;
             // SAFETY: the same object; `context` is used again only after the call is done with it.
             crate::record::system_call(agent, unsafe { &mut *(at as *mut Context) });
@@ -188,22 +187,38 @@ extern "C" fn on_signal(signal: i32, info: *const [u8; 128], context: *mut Conte
     let bit = 1u64 << (signal - 1);
     if me != 0
         && !slot(me).apart.load(Ordering::SeqCst)
-        && code != SI_TKILL
+        && !super::directed::is_own(slot(me), signal, code)
         && main.mask.load(Ordering::SeqCst) & bit == 0
         && main.tid.load(Ordering::SeqCst) != 0
     {
         // A process-directed signal that this thread dequeued only because it entered SIGSYS: the kernel prefers the main thread.
+        if super::queues(signal) {
+            if sys::queue_signal(main.tid.load(Ordering::SeqCst), signal, info) == 0 {
+                return;
+            }
+            return note(me, signal, info, context);
+        }
         super::overdue::note(main, signal);
         main.post(signal, info);
         sys::tgkill(sys::pid(), main.tid.load(Ordering::SeqCst), signal);
         return;
     }
+    note(me, signal, info, context);
+}
+
+/// The same, for this thread.
+fn note(me: usize, signal: u64, info: &[u8; 128], context: &mut Context) {
     super::overdue::note(slot(me), signal);
     let others = slot(me).wanted.load(Ordering::SeqCst) != 0;
     slot(me).post(signal, info);
     ticks::request();
     if !others && !slot(me).apart.load(Ordering::SeqCst) {
         preempt::remind(slot(me));
+    }
+    if super::queues(signal) {
+        let bit = 1 << (signal - 1);
+        slot(me).held.fetch_or(bit, Ordering::SeqCst);
+        context.mask |= bit;
     }
     leave_window(context);
 }

@@ -4,6 +4,7 @@
 //! that sigtimedwait, signalfd and the default actions work by themselves.
 
 pub mod alt_stack;
+pub mod directed;
 pub mod frame;
 pub mod handlers;
 pub mod overdue;
@@ -12,7 +13,7 @@ use crate::context::Context;
 use crate::record::preempt::NUDGE;
 use crate::state::{Agent, Mode};
 use crate::sys::{self, KernelAction};
-use crate::threads::slot;
+use crate::threads::{REAL_TIME, Slot, slot};
 use core::sync::atomic::Ordering;
 
 /// SIGKILL and SIGSTOP cannot be blocked.
@@ -53,7 +54,7 @@ pub fn set_mask(agent: &Agent, context: &mut Context, mask: u64) {
     let s = slot(agent.current);
     s.mask.store(mask & !UNBLOCKABLE, Ordering::SeqCst);
     if agent.mode == Mode::Record {
-        context.mask = kernel_mask(mask);
+        context.mask = in_kernel(s);
     }
     s.refresh();
 }
@@ -62,6 +63,40 @@ pub fn set_mask(agent: &Agent, context: &mut Context, mask: u64) {
 #[must_use]
 pub fn kernel_mask(mask: u64) -> u64 {
     mask & !UNBLOCKABLE & !NEEDED
+}
+
+/// The mask a thread is to have in the kernel.
+#[must_use]
+pub fn in_kernel(thread: &Slot) -> u64 {
+    kernel_mask(thread.mask.load(Ordering::SeqCst)) | thread.held.load(Ordering::SeqCst)
+}
+
+/// Whether several of a signal wait for one another (signal(7)). The kernel keeps those behind the first while the thread's mask holds them back;
+/// what the agent itself needs cannot be held back.
+#[must_use]
+pub fn queues(signal: u64) -> bool {
+    signal >= REAL_TIME && signal != NUDGE
+}
+
+/// Lets in, here and now, the next of each real-time signal whose first has been delivered. Whether there was any.
+pub fn let_in(agent: &Agent) -> bool {
+    let me = slot(agent.current);
+    let any = me.released();
+    if any {
+        sys::set_mask(in_kernel(me));
+    }
+    any
+}
+
+/// More is blocked: what comes from now on stays in the kernel, and what has arrived goes back there, where sigwait(3), sigpending(2)
+/// and signalfd(2) look for it.
+pub fn give_back(agent: &Agent) {
+    let me = slot(agent.current);
+    let blocked = kernel_mask(mask(agent));
+    sys::set_mask(in_kernel(me));
+    while let Some((signal, info)) = me.take_of(blocked) {
+        sys::queue_signal(me.tid.load(Ordering::SeqCst), signal, &info);
+    }
 }
 
 /// The running thread's mask.

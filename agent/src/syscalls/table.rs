@@ -236,7 +236,7 @@ pub const ROWS: &[Row] = rows! {
     219 restart_syscall Refuse [];
     220 semtimedop Blocks [];
     221 fadvise64 Plain [];
-    222 timer_create Plain [2: Fixed(4)];
+    222 timer_create Special [2: Fixed(4)];
     223 timer_settime Plain [3: Fixed(32)];
     224 timer_gettime Plain [1: Fixed(32)];
     225 timer_getoverrun Plain [];
@@ -311,7 +311,7 @@ pub const ROWS: &[Row] = rows! {
     294 inotify_init1 Plain [];
     295 preadv Plain [];
     296 pwritev Plain [];
-    297 rt_tgsigqueueinfo Plain [];
+    297 rt_tgsigqueueinfo Special [];
     298 perf_event_open Refuse [];
     299 recvmmsg Blocks [];
     300 fanotify_init Refuse [];

@@ -20,7 +20,7 @@ const SIGNAL_STACK: u64 = 0x2_0000;
 /// Offset of the top of the boot stack in a slot.
 const BOOT_STACK: u64 = 0x1_fff0;
 /// Offset of the context a new thread starts from.
-const START_CONTEXT: u64 = 0x3000;
+const START_CONTEXT: u64 = 0x3800;
 /// Offset of the FP state of a fast context, [`FAST_FP_SIZE`] bytes.
 const FAST_FP: u64 = 0x4000;
 /// Most bytes of FP state.
@@ -29,6 +29,9 @@ pub const FAST_FP_SIZE: u64 = 0x4000;
 const FAST_CONTEXT: u64 = 0x1_d000;
 const _: () = assert!(core::mem::offset_of!(Slot, fast_context) == 32 && core::mem::offset_of!(Slot, fast_rsp) == 40);
 const _: () = assert!(size_of::<Slot>() as u64 <= START_CONTEXT && START_CONTEXT + crate::context::CONTEXT_SIZE <= FAST_FP);
+
+/// The first real-time signal (signal(7)).
+pub const REAL_TIME: u64 = 32;
 
 /// The part of a thread that asynchronous signal handlers touch.
 #[derive(Debug)]
@@ -54,19 +57,34 @@ pub struct Slot {
     pub nudged: AtomicBool,
     /// A vfork child: signals sent to its process are not the parent's.
     pub apart: AtomicBool,
+    /// Real-time signals that the kernel's mask of this thread holds back beside what the program blocks: one of each waits here, and the
+    /// others queue there. It may name too many, never too few.
+    pub held: AtomicU64,
+    /// Signals that are sent to this thread, not to its process, though they do not tell: see `signals::directed`.
+    pub directed: AtomicU64,
+    /// Of what is pending, that of which a second one came before it could be held back.
+    seconds: AtomicU64,
     infos: UnsafeCell<[[u8; 128]; 65]>,
+    /// The information of the second ones, by number less [`REAL_TIME`].
+    more: UnsafeCell<[[u8; 128]; 65 - REAL_TIME as usize]>,
 }
 
-// SAFETY: the atomics are atomics; `infos[n]` is written only by the setter of pending bit n and read only by its clearer.
+// SAFETY: the atomics are atomics; `infos[n]` is written only by the setter of pending bit n, and by who takes n while there is a second, which
+// keeps others from writing; `more` likewise, by the bits of `seconds`.
 unsafe impl Sync for Slot {}
 
 impl Slot {
-    /// Notes that a signal arrived. The first of a kind keeps its information, as for standard signals (signal(7)).
+    /// Notes that a signal arrived. The first of a kind keeps its information, as for standard signals (signal(7)); of real-time signals
+    /// a second one is kept, too.
     pub fn post(&self, signal: u64, info: &[u8; 128]) {
         let bit = 1u64 << (signal - 1);
         if self.pending.load(Ordering::SeqCst) & bit == 0 {
             // SAFETY: the bit is clear, so nobody reads this entry; handlers do not nest within one thread for one signal.
             unsafe { (*self.infos.get())[signal as usize] = *info };
+        } else if signal >= REAL_TIME && self.seconds.load(Ordering::SeqCst) & bit == 0 {
+            // SAFETY: as above, for the bit of `seconds`.
+            unsafe { (*self.more.get())[(signal - REAL_TIME) as usize] = *info };
+            self.seconds.fetch_or(bit, Ordering::SeqCst);
         }
         self.pending.fetch_or(bit, Ordering::SeqCst);
         self.refresh();
@@ -96,22 +114,50 @@ impl Slot {
         }
     }
 
-    /// Drops a pending signal.
+    /// Drops what is pending.
+    pub fn nothing_pending(&self) {
+        self.seconds.store(0, Ordering::SeqCst);
+        self.pending.store(0, Ordering::SeqCst);
+        self.wanted.store(0, Ordering::SeqCst);
+    }
+
+    /// What the kernel may let in again, of what was held back: its first one has been delivered.
+    #[must_use]
+    pub fn released(&self) -> bool {
+        let free = self.held.load(Ordering::SeqCst) & !self.pending.load(Ordering::SeqCst);
+        self.held.fetch_and(!free, Ordering::SeqCst);
+        free != 0
+    }
+
+    /// Drops what is pending of a signal.
     pub fn forget(&self, signal: u64) {
+        self.seconds.fetch_and(!(1 << (signal - 1)), Ordering::SeqCst);
         self.pending.fetch_and(!(1 << (signal - 1)), Ordering::SeqCst);
         self.refresh();
     }
 
     /// Takes the lowest deliverable signal.
     pub fn take(&self) -> Option<(u64, [u8; 128])> {
-        let wanted = self.pending.load(Ordering::SeqCst) & !self.mask.load(Ordering::SeqCst);
+        self.take_of(!self.mask.load(Ordering::SeqCst))
+    }
+
+    /// Takes the lowest signal of a set.
+    pub fn take_of(&self, set: u64) -> Option<(u64, [u8; 128])> {
+        let wanted = self.pending.load(Ordering::SeqCst) & set;
         if wanted == 0 {
             return None;
         }
         let signal = u64::from(wanted.trailing_zeros()) + 1;
+        let bit = 1 << (signal - 1);
         // SAFETY: the bit is set, so no handler writes this entry.
         let info = unsafe { (*self.infos.get())[signal as usize] };
-        self.pending.fetch_and(!(1 << (signal - 1)), Ordering::SeqCst);
+        if self.seconds.load(Ordering::SeqCst) & bit == 0 {
+            self.pending.fetch_and(!bit, Ordering::SeqCst);
+        } else {
+            // SAFETY: both bits are set, so no handler writes either entry.
+            unsafe { (*self.infos.get())[signal as usize] = (*self.more.get())[(signal - REAL_TIME) as usize] };
+            self.seconds.fetch_and(!bit, Ordering::SeqCst);
+        }
         self.refresh();
         Some((signal, info))
     }
@@ -169,8 +215,8 @@ pub fn free_slot(threads: &[Thread]) -> Option<usize> {
         None => return None,
     };
     let s = slot(n);
-    s.pending.store(0, Ordering::SeqCst);
-    s.wanted.store(0, Ordering::SeqCst);
+    s.nothing_pending();
+    s.directed.store(0, Ordering::SeqCst);
     s.kernel.store(1, Ordering::SeqCst);
     s.forget_timer(true);
     s.fast_context.store(0, Ordering::SeqCst);
