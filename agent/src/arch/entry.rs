@@ -2,6 +2,9 @@
 
 use core::arch::global_asm;
 
+/// What [`rdb_blocking`] says of a call that it did not make, or whose restart it prevented: `ERESTARTSYS`, which no kernel tells a program.
+pub const NOT_MADE: i64 = -512;
+
 #[cfg(target_os = "none")]
 global_asm!(
     ".globl _start",
@@ -49,7 +52,7 @@ global_asm!(
     "ret",
     ".globl rdb_window_interrupted",
     "rdb_window_interrupted:",
-    "mov rax, -4",
+    "mov rax, {not_made}",
     "ret",
     // rdb_clone(flags, stack, ptid, ctid, tls): raw clone; the child pops the slot number and enters rdb_thread_start.
     ".globl rdb_clone",
@@ -86,12 +89,66 @@ global_asm!(
     ".globl rdb_compare_failed",
     "rdb_compare_failed:",
     "3: ret",
-    // rdb_copy(to, from, len): 0, or 1 when either side cannot be touched: the fault handler moves rip to the failed exit.
+    // rdb_copy(to, from, len): 0, or 1 when either side cannot be touched: the fault handler moves rip to the failed exit, from
+    // wherever in here, for nothing is on the stack. As `rdb_memcpy`: a string instruction takes long to start, and most copies are short.
+    // Up to 8 bytes may be read all before any is written; more are copied from the first on.
     ".globl rdb_copy",
     "rdb_copy:",
-    "mov rcx, rdx",
-    ".globl rdb_copy_access",
-    "rdb_copy_access:",
+    "cmp rdx, 512",
+    "ja 7f",
+    "cmp edx, 8",
+    "jb 3f",
+    "lea r11, [rsi+rdx-8]",
+    "lea r10, [rdi+rdx-8]",
+    "cmp edx, 32",
+    "jb 2f",
+    "lea rax, [rsi+rdx-32]",
+    "5: mov rcx, [rsi]",
+    "mov r8, [rsi+8]",
+    "mov r9, [rsi+16]",
+    "mov rdx, [rsi+24]",
+    "mov [rdi], rcx",
+    "mov [rdi+8], r8",
+    "mov [rdi+16], r9",
+    "mov [rdi+24], rdx",
+    "add rsi, 32",
+    "add rdi, 32",
+    "cmp rsi, rax",
+    "jbe 5b",
+    // Less than 32 are left: whole words, then the last word of all.
+    "2: cmp rsi, r11",
+    "jae 6f",
+    "mov rcx, [rsi]",
+    "mov [rdi], rcx",
+    "add rsi, 8",
+    "add rdi, 8",
+    "jmp 2b",
+    "6: mov rcx, [r11]",
+    "mov [r10], rcx",
+    "xor eax, eax",
+    "ret",
+    "3: cmp edx, 4",
+    "jb 4f",
+    "mov ecx, [rsi]",
+    "mov r8d, [rsi+rdx-4]",
+    "mov [rdi], ecx",
+    "mov [rdi+rdx-4], r8d",
+    "xor eax, eax",
+    "ret",
+    // Up to three: the first, the middle, the last, which may be the same.
+    "4: test edx, edx",
+    "jz 8f",
+    "mov ecx, edx",
+    "shr ecx, 1",
+    "movzx r8d, byte ptr [rsi]",
+    "movzx r9d, byte ptr [rsi+rcx]",
+    "movzx r10d, byte ptr [rsi+rdx-1]",
+    "mov [rdi], r8b",
+    "mov [rdi+rcx], r9b",
+    "mov [rdi+rdx-1], r10b",
+    "8: xor eax, eax",
+    "ret",
+    "7: mov rcx, rdx",
     "rep movsb",
     "xor eax, eax",
     "ret",
@@ -121,6 +178,7 @@ global_asm!(
     "xor r14d, r14d",
     "xor r15d, r15d",
     "jmp rcx",
+    not_made = const NOT_MADE,
 );
 
 // NAME(stack, function, args): call a C function of the program on the given (16-aligned) stack; what the flags are to be besides,
@@ -274,7 +332,7 @@ unsafe extern "C" {
     /// # Safety
     /// `context` is the `ucontext` of a signal frame laid out as the kernel does, and nothing on this stack needs to be dropped.
     pub fn rdb_resume(context: u64) -> !;
-    /// A system call a signal can interrupt without being lost; `-EINTR` when `*wanted` is not zero.
+    /// A system call a signal can interrupt without being lost; [`NOT_MADE`] when `*wanted` is not zero.
     ///
     /// # Safety
     /// As [`super::syscall::syscall`]; `args` points to six words, `wanted` to one.
@@ -309,9 +367,7 @@ unsafe extern "C" {
     /// No Rust object of the agent's may overlap `to`, other than one given for that purpose; the agent's fault handler is
     /// installed, or both ranges are known to be there.
     pub fn rdb_copy(to: u64, from: u64, len: u64) -> u64;
-    /// The instruction of [`rdb_copy`] that touches memory.
-    pub fn rdb_copy_access();
-    /// Its failed exit.
+    /// Its failed exit, behind all that touches memory.
     pub fn rdb_copy_failed();
     /// Enters the program.
     ///
