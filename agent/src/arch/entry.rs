@@ -89,66 +89,12 @@ global_asm!(
     ".globl rdb_compare_failed",
     "rdb_compare_failed:",
     "3: ret",
-    // rdb_copy(to, from, len): 0, or 1 when either side cannot be touched: the fault handler moves rip to the failed exit, from
-    // wherever in here, for nothing is on the stack. As `rdb_memcpy`: a string instruction takes long to start, and most copies are short.
-    // Up to 8 bytes may be read all before any is written; more are copied from the first on.
+    // rdb_copy(to, from, len): 0, or 1 when either side cannot be touched: the fault handler moves rip to the failed exit.
     ".globl rdb_copy",
     "rdb_copy:",
-    "cmp rdx, 512",
-    "ja 7f",
-    "cmp edx, 8",
-    "jb 3f",
-    "lea r11, [rsi+rdx-8]",
-    "lea r10, [rdi+rdx-8]",
-    "cmp edx, 32",
-    "jb 2f",
-    "lea rax, [rsi+rdx-32]",
-    "5: mov rcx, [rsi]",
-    "mov r8, [rsi+8]",
-    "mov r9, [rsi+16]",
-    "mov rdx, [rsi+24]",
-    "mov [rdi], rcx",
-    "mov [rdi+8], r8",
-    "mov [rdi+16], r9",
-    "mov [rdi+24], rdx",
-    "add rsi, 32",
-    "add rdi, 32",
-    "cmp rsi, rax",
-    "jbe 5b",
-    // Less than 32 are left: whole words, then the last word of all.
-    "2: cmp rsi, r11",
-    "jae 6f",
-    "mov rcx, [rsi]",
-    "mov [rdi], rcx",
-    "add rsi, 8",
-    "add rdi, 8",
-    "jmp 2b",
-    "6: mov rcx, [r11]",
-    "mov [r10], rcx",
-    "xor eax, eax",
-    "ret",
-    "3: cmp edx, 4",
-    "jb 4f",
-    "mov ecx, [rsi]",
-    "mov r8d, [rsi+rdx-4]",
-    "mov [rdi], ecx",
-    "mov [rdi+rdx-4], r8d",
-    "xor eax, eax",
-    "ret",
-    // Up to three: the first, the middle, the last, which may be the same.
-    "4: test edx, edx",
-    "jz 8f",
-    "mov ecx, edx",
-    "shr ecx, 1",
-    "movzx r8d, byte ptr [rsi]",
-    "movzx r9d, byte ptr [rsi+rcx]",
-    "movzx r10d, byte ptr [rsi+rdx-1]",
-    "mov [rdi], r8b",
-    "mov [rdi+rcx], r9b",
-    "mov [rdi+rdx-1], r10b",
-    "8: xor eax, eax",
-    "ret",
-    "7: mov rcx, rdx",
+    "mov rcx, rdx",
+    ".globl rdb_copy_access",
+    "rdb_copy_access:",
     "rep movsb",
     "xor eax, eax",
     "ret",
@@ -367,7 +313,9 @@ unsafe extern "C" {
     /// No Rust object of the agent's may overlap `to`, other than one given for that purpose; the agent's fault handler is
     /// installed, or both ranges are known to be there.
     pub fn rdb_copy(to: u64, from: u64, len: u64) -> u64;
-    /// Its failed exit, behind all that touches memory.
+    /// The instruction of [`rdb_copy`] that touches memory.
+    pub fn rdb_copy_access();
+    /// Its failed exit.
     pub fn rdb_copy_failed();
     /// Enters the program.
     ///

@@ -300,6 +300,9 @@ fn interruptible(thread: usize, number: u64, args: &[u64; 6]) -> i64 {
         me.nudged.store(false, SeqCst);
         let ret = sys::interruptible(number, &call, &me.wanted);
         if ret == entry::NOT_MADE {
+            if me.wanted.load(SeqCst) == 0 {
+                continue;
+            }
             // What does not wait is not interrupted either: the signal comes when it is done.
             return if waiting::is_short(number, &call) {
                 sys::raw(number, call)

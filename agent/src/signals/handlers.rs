@@ -116,8 +116,7 @@ extern "C" fn on_fault(signal: i32, info: *const [u8; 128], context: *mut Contex
         on_signal(i32::try_from(signal).unwrap_or(11), info, context);
         return;
     }
-    let copy = entry::rdb_copy as *const () as u64..entry::rdb_copy_failed as *const () as u64;
-    if copy.contains(&context.rip) {
+    if context.rip == entry::rdb_copy_access as *const () as u64 {
         // A pointer of the program's that was wrong: the copy says so.
         context.rip = entry::rdb_copy_failed as *const () as u64;
         return;
