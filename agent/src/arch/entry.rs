@@ -2,6 +2,9 @@
 
 use core::arch::global_asm;
 
+/// What [`rdb_blocking`] says of a call that it did not make, or whose restart it prevented: `ERESTARTSYS`, which no kernel tells a program.
+pub const NOT_MADE: i64 = -512;
+
 #[cfg(target_os = "none")]
 global_asm!(
     ".globl _start",
@@ -49,7 +52,7 @@ global_asm!(
     "ret",
     ".globl rdb_window_interrupted",
     "rdb_window_interrupted:",
-    "mov rax, -4",
+    "mov rax, {not_made}",
     "ret",
     // rdb_clone(flags, stack, ptid, ctid, tls): raw clone; the child pops the slot number and enters rdb_thread_start.
     ".globl rdb_clone",
@@ -121,6 +124,7 @@ global_asm!(
     "xor r14d, r14d",
     "xor r15d, r15d",
     "jmp rcx",
+    not_made = const NOT_MADE,
 );
 
 // NAME(stack, function, args): call a C function of the program on the given (16-aligned) stack; what the flags are to be besides,
@@ -274,7 +278,7 @@ unsafe extern "C" {
     /// # Safety
     /// `context` is the `ucontext` of a signal frame laid out as the kernel does, and nothing on this stack needs to be dropped.
     pub fn rdb_resume(context: u64) -> !;
-    /// A system call a signal can interrupt without being lost; `-EINTR` when `*wanted` is not zero.
+    /// A system call a signal can interrupt without being lost; [`NOT_MADE`] when `*wanted` is not zero.
     ///
     /// # Safety
     /// As [`super::syscall::syscall`]; `args` points to six words, `wanted` to one.

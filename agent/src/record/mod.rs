@@ -22,6 +22,7 @@ pub mod ticks;
 pub mod tree;
 pub mod waiting;
 
+use crate::arch::entry;
 use crate::context::Context;
 use crate::intercept::{self, Trapped};
 use crate::signals;
@@ -178,7 +179,9 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
             }
         },
         Policy::Plain => plain(agent, context, fix, row, &args, false),
-        Policy::Blocks => {
+        // One thread alone keeps nobody waiting.
+        Policy::Opens if !opens_apart(agent, number, &args) => plain(agent, context, fix, row, &args, true),
+        Policy::Blocks | Policy::Opens => {
             if let Some(temporary) = waiting::temporary_mask(number, &args) {
                 let old = signals::mask(agent);
                 signals::set_mask(agent, context, temporary);
@@ -208,6 +211,11 @@ pub fn system_call(agent: &'static mut Agent, context: &'static mut Context) {
     }
     deliver(agent, context, number, saved_mask);
     after_event(agent);
+}
+
+/// Whether opening a file is to be done without the token: it is a named pipe, and somebody else may run meanwhile.
+fn opens_apart(agent: &mut Agent, number: u64, args: &[u64; 6]) -> bool {
+    (agent.live > 1 || agent.recorder().sharing.is_member()) && waiting::opens_pipe(number, args)
 }
 
 /// Logs an event and sets its result.
@@ -297,6 +305,17 @@ fn interruptible(thread: usize, number: u64, args: &[u64; 6]) -> i64 {
     loop {
         me.nudged.store(false, SeqCst);
         let ret = sys::interruptible(number, &call, &me.wanted);
+        if ret == entry::NOT_MADE {
+            if me.wanted.load(SeqCst) == 0 {
+                continue;
+            }
+            // What does not wait is not interrupted either: the signal comes when it is done.
+            return if waiting::is_short(number, &call) {
+                sys::raw(number, call)
+            } else {
+                -errno::EINTR
+            };
+        }
         if ret != -errno::EINTR || !me.nudged.load(SeqCst) || me.wanted.load(SeqCst) != 0 {
             return ret;
         }

@@ -17,8 +17,8 @@ pub fn policy(row: &Row, a: &[u64; 6]) -> Policy {
         TKILL if stops(a[1]) && sys::tgkill(sys::pid(), a[0], 0) == 0 => Policy::Blocks,
         nr::TGKILL if stops(a[2]) && a[0] == sys::pid() => Policy::Blocks,
         nr::FCNTL if matches!(a[1] & 0xffff_ffff, F_SETLKW | F_OFD_SETLKW) => Policy::Blocks,
-        nr::OPEN if opens_pipe(AT_FDCWD, a[0], a[1]) => Policy::Blocks,
-        nr::OPENAT if opens_pipe(a[0], a[1], a[2]) => Policy::Blocks,
+        nr::OPEN if may_be_pipe(a[1]) => Policy::Opens,
+        nr::OPENAT if may_be_pipe(a[2]) => Policy::Opens,
         _ => row.policy,
     }
 }
@@ -132,19 +132,47 @@ pub fn futex_limit(number: u64, args: &[u64; 6]) -> Option<u64> {
 
 const AT_FDCWD: u64 = (-100i64).cast_unsigned();
 
-/// Opening a named pipe waits for the other side (fifo(7)).
-fn opens_pipe(directory: u64, path: u64, flags: u64) -> bool {
+/// Type of a file, in its mode.
+mod file_type {
+    pub(super) const ALL: u64 = 0o170_000;
+    pub(super) const PIPE: u64 = 0o010_000;
+    pub(super) const DIRECTORY: u64 = 0o040_000;
+    pub(super) const REGULAR: u64 = 0o100_000;
+}
+
+/// Whether opening with these flags would wait if it is a named pipe (fifo(7)).
+fn may_be_pipe(flags: u64) -> bool {
     const O_NONBLOCK: u64 = 0o4000;
     const O_PATH: u64 = 0o10_000_000;
     const O_RDWR: u64 = 2;
-    const TYPE: u64 = 0o170_000;
-    const PIPE: u64 = 0o010_000;
-    if flags & (O_NONBLOCK | O_PATH | O_RDWR) != 0 {
-        return false;
-    }
+    const O_DIRECTORY: u64 = 0o200_000;
+    flags & (O_NONBLOCK | O_PATH | O_RDWR | O_DIRECTORY) == 0
+}
+
+/// Whether a call that may wait for the other side of a named pipe opens one: that is found out by looking, which is another way
+/// through all directories.
+#[must_use]
+pub fn opens_pipe(number: u64, a: &[u64; 6]) -> bool {
+    let (directory, path) = match number {
+        nr::OPEN => (AT_FDCWD, a[0]),
+        _ => (a[0], a[1]),
+    };
     let mut status = [0u64; 18];
     let found = sys::raw_agent_pointers(nr::NEWFSTATAT, [directory, path, status.as_mut_ptr() as u64, 0, 0, 0]) == 0;
-    found && status[3] & TYPE == PIPE
+    found && status[3] & file_type::ALL == file_type::PIPE
+}
+
+/// Whether a call that may wait does not with these arguments, whatever signal comes: files and directories are read, written and opened
+/// to the end.
+#[must_use]
+pub fn is_short(number: u64, a: &[u64; 6]) -> bool {
+    match number {
+        nr::OPEN | nr::OPENAT => !opens_pipe(number, a),
+        nr::READ | nr::WRITE | nr::READV | nr::WRITEV => {
+            sys::fstat(a[0]).is_ok_and(|st| matches!(st[3] & file_type::ALL, file_type::REGULAR | file_type::DIRECTORY))
+        }
+        _ => false,
+    }
 }
 
 /// Calls that wait under another signal mask: the mask, when they give one that can be read.

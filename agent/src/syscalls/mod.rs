@@ -19,6 +19,8 @@ pub enum Policy {
     Plain,
     /// May wait for something outside: the token is given up meanwhile, outputs bounce.
     Blocks,
+    /// Opens a file: as [`Policy::Blocks`] if it is a named pipe, otherwise as [`Policy::Plain`].
+    Opens,
     /// Answered by the agent, the same way in both modes.
     Own,
     /// Handled by name.
