@@ -3,7 +3,7 @@
 use super::support::{Sandbox, program, text, travelling};
 use super::travel::{Dice, last_time};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Breakpoints on code that runs rarely, often, in threads, in coroutines, and on none.
 const BREAKPOINTS: [&str; 14] = [
@@ -71,6 +71,19 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// A recording for a daemon with very short stretches, the same for one that knows a single one, and its last time.
+fn recorded(path: &str) -> ((Sandbox, PathBuf), (Sandbox, PathBuf), u64) {
+    let (mut fine, mut coarse) = (Sandbox::new(), Sandbox::new());
+    (fine.stretch, coarse.stretch) = (150, 1 << 40);
+    let trace = fine.record("trace", &[path, "-E", &program("busy.py").display().to_string()]).trace;
+    fine.verify(&trace);
+    let other = coarse.path("trace");
+    copy(&trace, &other);
+    let last = last_time(&mut fine, &trace);
+    assert_eq!(last_time(&mut coarse, &other), last);
+    ((fine, trace), (coarse, other), last)
+}
+
 /// Places and what is asked there, and between which hundredths of the run.
 const QUERIES: [(&[&str], u64, u64); 8] = [
     (&["--at", "consume", "--print", "1 + 1"], 0, 100),
@@ -87,15 +100,8 @@ const QUERIES: [(&[&str], u64, u64); 8] = [
 fn queries_with_and_without_agree() {
     // Interpreters do not differ in this.
     for python in travelling().take(1) {
-        let (mut fine, mut coarse) = (Sandbox::new(), Sandbox::new());
-        (fine.stretch, coarse.stretch) = (150, 1 << 40);
-        let (path, file) = (python.path.display().to_string(), program("busy.py").display().to_string());
-        let trace = fine.record("trace", &[&path, "-E", &file]).trace;
-        fine.verify(&trace);
-        let other = coarse.path("trace");
-        copy(&trace, &other);
-        let last = last_time(&mut fine, &trace);
-        assert_eq!(last_time(&mut coarse, &other), last);
+        let path = python.path.display().to_string();
+        let ((fine, trace), (coarse, other), last) = recorded(&path);
         let both = |asked: &[&str], from: u64, to: u64| {
             let answer = |sandbox: &Sandbox, trace: &Path| {
                 let mut query = sandbox.rdbctl();
@@ -162,15 +168,8 @@ fn a_query_shows_what_is_hit_where_a_stretch_ends() {
 #[test]
 fn searches_with_and_without_agree() {
     for python in travelling() {
-        let (mut fine, mut coarse) = (Sandbox::new(), Sandbox::new());
-        (fine.stretch, coarse.stretch) = (150, 1 << 40);
-        let (path, file) = (python.path.display().to_string(), program("busy.py").display().to_string());
-        let trace = fine.record("trace", &[&path, "-E", &file]).trace;
-        fine.verify(&trace);
-        let other = coarse.path("trace");
-        copy(&trace, &other);
-        let last = last_time(&mut fine, &trace);
-        assert_eq!(last_time(&mut coarse, &other), last);
+        let path = python.path.display().to_string();
+        let ((mut fine, trace), (mut coarse, other), last) = recorded(&path);
         let seed = 17 * u64::from(python.version.1) + u64::from(python.version.2);
         let lines = script(seed, last);
         let (with, without) = (fine.batch(&trace, &lines), coarse.batch(&other, &lines));
