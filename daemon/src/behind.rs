@@ -115,8 +115,9 @@ impl Timeline {
                 let begin = candidates
                     .as_ref()
                     .map(|known| if first { floor } else { known.first_after(from).min(floor) });
+                // Behind that, and where the index has led, it is as likely here as there.
+                let near = first && follow.is_some() && !edge.inclusive;
                 first = false;
-                let near = follow.is_some() && !edge.inclusive;
                 ladder = self.climb(process, (begin, edge.time), near, task)?;
             }
             let Some((mut process, spare)) = self.step_down(&mut ladder)? else {

@@ -9,7 +9,7 @@ use rdb_protocol::Time;
 
 /// A followed activation's own stop points ask the slow path, and the last one before the cursor is mostly near: so short a stretch is
 /// looked through first, in shares of the first slice.
-const NEAR: u64 = 2;
+const NEAR: u64 = 10;
 /// Each further stretch is so much longer.
 const WIDER: u64 = 8;
 /// Running there again from the checkpoint takes so many times what a copy does before one is made.
