@@ -15,6 +15,8 @@ use std::sync::Arc;
 const MEASURE_EVERY: usize = 32;
 /// Before one goes for want of memory they are measured, if so large a share of them is new.
 const MEASURE_SHARE: usize = 8;
+/// At most so many at once.
+const MEASURE_MOST: usize = 64;
 
 /// A paused copy.
 #[derive(Debug)]
@@ -47,6 +49,7 @@ pub(crate) struct Tree {
     placement: Placement,
     last_id: CheckpointId,
     since_measured: usize,
+    measurements: usize,
     cursor: u64,
 }
 
@@ -61,6 +64,7 @@ impl Tree {
             placement,
             last_id: 0,
             since_measured: 0,
+            measurements: 0,
             cursor: 0,
         }
     }
@@ -238,10 +242,15 @@ impl Tree {
             .collect()
     }
 
+    /// Commands wait meanwhile: so a part of them is measured, another each time, and stands for all.
     fn measure(&mut self) {
         self.since_measured = 0;
-        for checkpoint in &mut self.checkpoints {
-            checkpoint.taken_kib = taken_kib(checkpoint.process.body().pid()).unwrap_or(checkpoint.taken_kib);
+        self.measurements += 1;
+        let step = self.checkpoints.len().div_ceil(MEASURE_MOST).max(1);
+        let sample = self.checkpoints.iter().skip(self.measurements % step).step_by(step);
+        let taken: Vec<u64> = sample.filter_map(|c| taken_kib(c.process.body().pid())).collect();
+        if let Some(mean) = taken.iter().sum::<u64>().checked_div(taken.len() as u64) {
+            self.checkpoints.iter_mut().for_each(|c| c.taken_kib = mean);
         }
         let spots = self.spots();
         self.placement.learn(&spots);
