@@ -231,10 +231,10 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         let known = match last {
-            0 => "0 alone".to_string(),
-            last => format!("0 to {last}"),
+            0 => "its only thread is 0".to_string(),
+            last => format!("its threads are 0 to {last}"),
         };
-        let text = format!("there is no thread {thread} in this recording: its threads are {known}");
+        let text = format!("there is no thread {thread} in this recording: {known}");
         Err(Fault::told(FailureCode::Invalid, text))
     }
 
