@@ -111,7 +111,9 @@ impl Query {
             test,
             quiet: false,
         }];
-        let (candidates, facts) = (known.index().candidates(&breakpoints, None), known.facts().clone());
+        // One lock after the other: the survey holds them in another order.
+        let facts = known.facts().clone();
+        let candidates = known.index().candidates(&breakpoints, None);
         let plan = Arc::new(Plan {
             breakpoints,
             candidates: candidates.without_gaps(|from, to| facts.costs.between(from, to) < pace.gap),
