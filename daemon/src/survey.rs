@@ -97,7 +97,10 @@ impl Pass {
         let frontier = match complete {
             true => FIRST,
             // Commands may have run farther than what is noted of stretches.
-            false => self.known.facts().costs.frontier().min(self.known.index().end()).max(FIRST),
+            false => {
+                let noted = self.known.index().end();
+                self.known.facts().costs.frontier().min(noted).max(FIRST)
+            }
         };
         let mut runner = self.tree().copy_for(frontier)?;
         if !complete {
