@@ -182,7 +182,7 @@ mod tests {
         assert!(
             help(Some("bc"))
                 .unwrap()
-                .starts_with("bcontinue\ngo backward to the previous breakpoint hit\nAlso: bc, reverse-continue, rc\n")
+                .starts_with("bcontinue [N]\ngo backward to the previous breakpoint hit, or the Nth\nAlso: bc, reverse-continue, rc\n")
         );
         assert_eq!(
             help(Some("breack")).unwrap_err(),
