@@ -120,9 +120,7 @@ impl Timeline {
                 first = false;
                 ladder = self.climb(process, (begin, edge.time), near, task)?;
             }
-            let Some((mut process, spare)) = self.step_down(&mut ladder)? else {
-                break;
-            };
+            let (mut process, spare) = self.step_down(&mut ladder)?;
             if self.marks.watching().next().is_some() {
                 self.stand(&mut process, edge.time, task)?;
             }

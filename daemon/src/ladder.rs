@@ -68,15 +68,14 @@ impl Timeline {
 
     /// The nearest of those that wait, to look through what is behind it; and a copy of it, where it is far from a checkpoint: what is
     /// found is near.
-    pub(crate) fn step_down(&self, ladder: &mut Ladder) -> Result<Option<(Process, Option<Process>)>, Fault> {
-        let Some(mut process) = ladder.rungs.pop() else {
-            return Ok(None);
-        };
+    pub(crate) fn step_down(&self, ladder: &mut Ladder) -> Result<(Process, Option<Process>), Fault> {
+        let nearest = ladder.rungs.pop();
+        let mut process = nearest.ok_or_else(|| Fault::Garbled("nobody waits on the way".to_string()))?;
         let spare = match self.between(ladder.foot, process.position().time) > FAR * self.pace.copy {
             true => copy(&mut process)?,
             false => None,
         };
-        Ok(Some((process, spare)))
+        Ok((process, spare))
     }
 }
 
