@@ -12,6 +12,7 @@ use super::log;
 use crate::layout::GROUP;
 use crate::sys::{self, errno, map, nr};
 use alloc::ffi::CString;
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 
 const PAGE: u64 = 4096;
@@ -35,7 +36,9 @@ struct Page {
 /// A member's view.
 #[derive(Debug)]
 pub struct Group {
+    /// The file's descriptor: one number, in every table of descriptors that threads in this memory have.
     fd: u64,
+    path: CString,
     /// The turn this process had last.
     turn: u64,
     /// Somebody waited when the right was given up.
@@ -63,6 +66,12 @@ fn wait(word: &AtomicU32, value: u32, nanoseconds: u64) -> bool {
     sys::raw_agent_pointers(nr::FUTEX, args) != -errno::ETIMEDOUT
 }
 
+fn open(path: &CStr) -> Result<u64, i64> {
+    // O_RDWR | O_CREAT | O_CLOEXEC
+    let fd = sys::open(path, 0o2_000_102, 0o600);
+    u64::try_from(fd).map_err(|_| -fd)
+}
+
 impl Group {
     /// Joins the group of the trace at `root`, and takes the right.
     ///
@@ -70,10 +79,7 @@ impl Group {
     /// The error number.
     pub fn join(root: &[u8]) -> Result<Group, i64> {
         let path = CString::new([root, b"/", rdb_trace::SHARED_FILE.as_bytes()].concat()).map_err(|_| errno::EINVAL)?;
-        // O_RDWR | O_CREAT | O_CLOEXEC
-        let fd = sys::open(&path, 0o2_000_102, 0o600);
-        let fd = u64::try_from(fd).map_err(|_| -fd)?;
-        let fd = log::private(fd);
+        let fd = log::private(open(&path)?);
         let r = sys::ftruncate(fd, PAGE);
         let at = if r < 0 {
             r
@@ -87,6 +93,7 @@ impl Group {
         page().members.fetch_add(1, SeqCst);
         let mut group = Group {
             fd,
+            path,
             turn: 0,
             courteous: false,
         };
@@ -101,10 +108,31 @@ impl Group {
     }
 
     fn lock(&self) -> bool {
-        let lock = whole(F_WRLCK);
-        let r = sys::raw_agent_pointers(nr::FCNTL, [self.fd, F_SETLK, lock.as_ptr() as u64, 0, 0, 0]);
+        let mut r = self.set_lock(F_WRLCK);
+        if r == -errno::EBADF && self.open_again().is_ok() {
+            r = self.set_lock(F_WRLCK);
+        }
         // Any other error stays: the right cannot be had, and waiting for it would not end.
         r != -errno::EAGAIN && r != -errno::EACCES
+    }
+
+    fn set_lock(&self, kind: u16) -> i64 {
+        let lock = whole(kind);
+        sys::raw_agent_pointers(nr::FCNTL, [self.fd, F_SETLK, lock.as_ptr() as u64, 0, 0, 0])
+    }
+
+    /// The same descriptor in this table: a child of vfork(2) has the memory of its parent but a table of its own, in which it is not when the
+    /// other joined meanwhile.
+    fn open_again(&self) -> Result<(), i64> {
+        let fd = open(&self.path)?;
+        if fd != self.fd {
+            let r = log::copy_to(fd, self.fd);
+            sys::close(fd);
+            if r < 0 {
+                return Err(-r);
+            }
+        }
+        Ok(())
     }
 
     /// Waits for the right. True when others had it since this process had it last.
@@ -137,8 +165,7 @@ impl Group {
     pub fn give_up(&mut self) {
         let page = page();
         self.courteous = page.waiting.load(SeqCst) > 0;
-        let lock = whole(F_UNLCK);
-        sys::raw_agent_pointers(nr::FCNTL, [self.fd, F_SETLK, lock.as_ptr() as u64, 0, 0, 0]);
+        self.set_lock(F_UNLCK);
         page.released.fetch_add(1, SeqCst);
         if self.courteous {
             sys::raw_agent_pointers(nr::FUTEX, [page.released.as_ptr() as u64, 1, 0x7fff_ffff, 0, 0, 0]);

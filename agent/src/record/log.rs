@@ -9,7 +9,7 @@
 use crate::layout::LOG;
 use crate::memory;
 use crate::state::page_up;
-use crate::sys::{self, errno, map};
+use crate::sys::{self, errno, map, nr};
 use crate::syscalls::Span;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +18,8 @@ use rdb_trace::event::Fixed;
 use rdb_trace::header::{HEADER_SIZE, offset};
 use rdb_trace::{Cpu, End, Header, Origin, Readings, Room, Tag, Writer};
 
+/// getrlimit(2): the number of descriptors.
+const NOFILE: u64 = 7;
 const MIN_STEP: u64 = 1 << 20;
 const MAX_STEP: u64 = 64 << 20;
 
@@ -277,7 +279,6 @@ pub fn private(fd: u64) -> u64 {
 #[must_use]
 pub fn private_copy(fd: u64) -> u64 {
     const F_DUPFD_CLOEXEC: u64 = 1030;
-    const NOFILE: u64 = 7;
     /// A table of descriptors as large as its highest is copied at each fork.
     const HIGHEST: u64 = 1 << 14;
     let (soft, hard) = sys::limit(NOFILE);
@@ -294,6 +295,21 @@ pub fn private_copy(fd: u64) -> u64 {
         sys::set_limit(NOFILE, soft, hard);
     }
     high.map_or(fd, i64::cast_unsigned)
+}
+
+/// Makes `to`, a number that [`private_copy`] gave, a copy of a descriptor, closed on exec; the system call's result.
+#[must_use]
+pub fn copy_to(fd: u64, to: u64) -> i64 {
+    const O_CLOEXEC: u64 = 0o2_000_000;
+    let (soft, hard) = sys::limit(NOFILE);
+    if to >= soft {
+        sys::set_limit(NOFILE, hard.min(to + 1), hard);
+    }
+    let r = sys::raw(nr::DUP3, [fd, to, O_CLOEXEC, 0, 0, 0]);
+    if to >= soft {
+        sys::set_limit(NOFILE, soft, hard);
+    }
+    r
 }
 
 /// A record being written.
