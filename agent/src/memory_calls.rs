@@ -42,7 +42,13 @@ pub fn own(agent: &mut Agent, context: &mut Context, number: u64, a: &[u64; 6]) 
         },
         nr::BRK => brk(agent, a[0]),
         nr::MPROTECT | nr::MUNMAP if a[0].saturating_add(a[1]) > PROGRAM_END => -errno::ENOMEM,
-        nr::MPROTECT => sys::raw(number, *a),
+        nr::MPROTECT => {
+            if a[2] & map::EXEC != 0 && agent.mode == Mode::Record {
+                crate::record::cpuid::unknown_code(agent);
+            }
+            agent.sites.protected(a[0], page_up(a[1]));
+            sys::raw(number, *a)
+        }
         nr::MUNMAP => {
             agent.sites.forget(a[0], a[1]);
             sys::raw(number, *a)
@@ -148,6 +154,10 @@ fn remap(agent: &mut Agent, a: &[u64; 6]) -> i64 {
     const MAYMOVE: u64 = 1;
     const FIXED: u64 = 2;
     let (old, new) = (page_up(a[1]), page_up(a[2]));
+    if agent.mode == Mode::Record && agent.sites.holds(a[0], old) {
+        crate::record::cpuid::unknown_code(agent);
+        agent.sites.release(a[0], old);
+    }
     if a[0].saturating_add(old) > PROGRAM_END {
         return -errno::EINVAL;
     }

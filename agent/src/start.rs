@@ -142,6 +142,7 @@ fn record(given: &Given) -> ! {
     // Inherited ignored signals and masks stay the program's.
     let agent = set_up(Mode::Record);
     agent.auxv.clone_from(&given.auxv);
+    intercept::tsc::begin(&agent.auxv);
     let mut request = Request {
         path: a[11].clone(),
         args: a[12..].to_vec(),

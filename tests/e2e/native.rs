@@ -27,7 +27,7 @@ macro_rules! native {
     };
 }
 
-native! { vforked aliases files inherited flooded late pointers handlers pthreads mapping messages processes shared queued readings rereads }
+native! { vforked counter aliases files inherited flooded late pointers handlers pthreads mapping messages processes shared queued readings rereads }
 
 /// Threads and signals get through to loops without system calls, at the same moments in replay: what a race has brought forth is the same.
 fn interrupt(what: &str, optimised: bool) {

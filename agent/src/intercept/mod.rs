@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod patch;
 pub mod proof;
+pub mod tsc;
 
 use crate::context::Context;
 use crate::state::{Agent, Mode};
@@ -16,7 +17,6 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 const PR_SET_SYSCALL_USER_DISPATCH: u64 = 59;
-const PR_SET_TSC: u64 = 26;
 const ARCH_SET_CPUID: u64 = 0x1012;
 
 /// Selector byte: always BLOCK. The agent's text is the allowed range, so nothing is ever toggled.
@@ -59,7 +59,7 @@ pub fn leave_cpuid() {
 
 /// Turns CPUID and RDTSC trapping on or off for this thread. Where the CPU cannot trap CPUID it answers for itself.
 pub fn trap_cpu(on: bool) {
-    sys::prctl(PR_SET_TSC, if on { 2 } else { 1 }, 0, 0, 0);
+    tsc::apply(on && tsc::is_trapped());
     let trap = on && TRAP_CPUID.load(Ordering::Relaxed);
     sys::arch_prctl(ARCH_SET_CPUID, if trap { 0 } else { 1 });
 }
@@ -174,13 +174,20 @@ pub fn finish(context: &mut Context, what: Trapped, values: [u64; 4]) {
 /// A fault the CPU raised in program code.
 pub fn fault(agent: &'static mut Agent, context: &'static mut Context, signal: u64, info: &[u8; 128], code: i32) {
     const SI_KERNEL: i32 = 0x80;
+    const SEGV_ACCERR: i32 = 2;
+    if signal == 11 && code == SEGV_ACCERR {
+        let at = u64::from_le_bytes([info[16], info[17], info[18], info[19], info[20], info[21], info[22], info[23]]);
+        if agent.sites.is_withheld(context.rip, at) {
+            return crate::record::cpuid::unknown_code(agent);
+        }
+    }
     if signal == 5 && agent.mode != Mode::Record && crate::replay::trap(agent, context) {
         return;
     }
     let trapped = if signal == 11 && code == SI_KERNEL {
         decode(context.rip)
-    } else if signal == 4 && agent.sites.is_cpuid(context.rip) {
-        Some(Trapped::Cpuid)
+    } else if signal == 4 {
+        agent.sites.trapping(context.rip)
     } else {
         None
     };

@@ -11,6 +11,7 @@
 //! The program cannot tell: a stub hands over the very context a trap would have (rcx and r11 are what `syscall` leaves in them), it uses no
 //! program stack, and both stubs and sites are taken out while memory is hashed. So a trace does not hang on what was patched.
 
+use super::Trapped;
 use crate::arch::entry;
 use crate::context::Context;
 use crate::layout::{EXE_BASE, MMAP_TOP};
@@ -18,7 +19,6 @@ use crate::memory::{self, get};
 use crate::state::{Agent, Mode};
 use crate::sys::{self, map, nr};
 use crate::threads::slot;
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
@@ -33,11 +33,14 @@ const FAR: u64 = 0x4800_0000;
 const REX_W: u8 = 0x48;
 /// So many traps at a site make a proof worth its while.
 const HOT: u32 = 1000;
+const PAGE: u64 = 4096;
 /// Bytes of a stub.
 const STUB: u64 = 32;
 
-/// cpuid, and an invalid instruction as long (ud2).
+/// cpuid, rdtsc, the first bytes of rdtscp, and an invalid instruction as long (ud2).
 const CPUID: [u8; 2] = [0x0f, 0xa2];
+const RDTSC: [u8; 2] = [0x0f, 0x31];
+const RDTSCP: [u8; 2] = [0x0f, 0x01];
 const UD2: [u8; 2] = [0x0f, 0x0b];
 
 /// Patched sites.
@@ -46,8 +49,10 @@ pub struct Sites {
     /// Traps at each site, by address.
     seen: Vec<(u64, u32)>,
     patched: Vec<Patch>,
-    /// CPUID instructions made invalid ones, where the CPU cannot trap them.
-    cpuid: BTreeSet<u64>,
+    /// CPUID, RDTSC and RDTSCP instructions made invalid ones, where the CPU cannot or is not to trap them.
+    trapping: Vec<(u64, Trapped)>,
+    /// Pages of the program's code that are not executable.
+    withheld: Vec<u64>,
     /// Areas that are mapped, and the next free stub in each.
     next: Vec<(u64, u64)>,
 }
@@ -207,7 +212,7 @@ impl Sites {
     /// Whether code that is patched, or may be, is at an address or right behind it.
     #[must_use]
     pub fn is_near(&self, at: u64) -> bool {
-        self.patched.iter().any(|p| is_beside(p.at, at)) || self.cpuid.iter().any(|c| is_beside(*c, at))
+        self.patched.iter().any(|p| is_beside(p.at, at)) || self.trapping.iter().any(|c| is_beside(c.0, at))
     }
 
     /// Takes out what is patched at an address or right behind it.
@@ -227,29 +232,92 @@ impl Sites {
             // A site whose memory the program has taken away cannot be written, and need not be.
             let _ = memory::patch(p.at, if on { &p.jump } else { &p.original });
         }
-        for at in &self.cpuid {
-            let _ = memory::patch(*at, if on { &UD2 } else { &CPUID });
+        for (at, what) in &self.trapping {
+            let _ = memory::patch(*at, if on { &UD2 } else { bytes_of(*what) });
         }
     }
 
     /// Makes a CPUID instruction of the program trap.
     pub fn trap_cpuid(&mut self, at: u64) {
+        self.trap(at, Trapped::Cpuid);
+    }
+
+    /// Makes an instruction of the program trap; false when that is not what is there.
+    pub fn trap(&mut self, at: u64, what: Trapped) -> bool {
+        if self.trapping.contains(&(at, what)) {
+            return true;
+        }
         let there = memory::try_get::<u16>(at).map(u16::to_le_bytes);
-        if there == Some(CPUID) && memory::patch(at, &UD2) {
-            self.cpuid.insert(at);
+        let made = there.as_ref() == Some(bytes_of(what)) && memory::patch(at, &UD2);
+        if made {
+            self.trapping.push((at, what));
+        }
+        made
+    }
+
+    /// What was made to trap at an address.
+    #[must_use]
+    pub fn trapping(&self, at: u64) -> Option<Trapped> {
+        self.trapping.iter().find(|t| t.0 == at).map(|t| t.1)
+    }
+
+    /// Makes pages not executable on which there may be an instruction at an address that must not be executed, or data; false when that
+    /// cannot be done.
+    pub fn withhold(&mut self, at: u64) -> bool {
+        /// Bytes of the longest.
+        const LONGEST: u64 = 3;
+        [at, at + LONGEST - 1].into_iter().map(page_of).all(|page| {
+            if self.withheld.contains(&page) {
+                return true;
+            }
+            self.withheld.push(page);
+            sys::raw(nr::MPROTECT, [page, PAGE, map::READ, 0, 0, 0]) == 0
+        })
+    }
+
+    /// Whether the program, about to execute at `rip`, failed at an address because that is withheld.
+    #[must_use]
+    pub fn is_withheld(&self, rip: u64, at: u64) -> bool {
+        const LONGEST: u64 = 15;
+        (rip..rip + LONGEST).contains(&at) && self.withheld.contains(&page_of(at))
+    }
+
+    /// Makes all that is withheld executable again.
+    pub fn give_back(&mut self) {
+        for page in core::mem::take(&mut self.withheld) {
+            sys::raw(nr::MPROTECT, [page, PAGE, map::READ | map::EXEC, 0, 0, 0]);
         }
     }
 
-    /// Whether this is such an instruction.
+    /// The program gives a range a protection of its own.
+    pub fn protected(&mut self, start: u64, len: u64) {
+        self.withheld.retain(|page| !(start..start.saturating_add(len)).contains(page));
+    }
+
+    /// Whether something was done to code in a range that has to be undone before the program moves it.
     #[must_use]
-    pub fn is_cpuid(&self, at: u64) -> bool {
-        self.cpuid.contains(&at)
+    pub fn holds(&self, start: u64, len: u64) -> bool {
+        let range = start..start.saturating_add(len);
+        self.trapping.iter().any(|t| range.contains(&t.0)) || self.withheld.iter().any(|page| range.contains(page))
+    }
+
+    /// Takes out what traps in a range.
+    pub fn release(&mut self, start: u64, len: u64) {
+        let range = start..start.saturating_add(len);
+        self.trapping.retain(|(at, what)| {
+            let inside = range.contains(at);
+            if inside {
+                let _ = memory::patch(*at, bytes_of(*what));
+            }
+            !inside
+        });
     }
 
     /// The program replaces what is mapped in a range.
     pub fn forget(&mut self, start: u64, len: u64) {
         let gone = start..start.saturating_add(len);
-        self.cpuid.retain(|s| !gone.contains(s));
+        self.protected(start, len);
+        self.trapping.retain(|t| !gone.contains(&t.0));
         if !self.seen.is_empty() {
             self.patched.retain(|p| !gone.contains(&p.at));
             self.seen.retain(|s| !gone.contains(&s.0));
@@ -260,6 +328,19 @@ impl Sites {
     pub fn clear(&mut self) {
         *self = Sites::default();
     }
+}
+
+/// The first two bytes of an instruction.
+fn bytes_of(what: Trapped) -> &'static [u8; 2] {
+    match what {
+        Trapped::Cpuid => &CPUID,
+        Trapped::Tsc => &RDTSC,
+        Trapped::Tscp => &RDTSCP,
+    }
+}
+
+fn page_of(at: u64) -> u64 {
+    at & !(PAGE - 1)
 }
 
 /// Whether five bytes at `patch` could lie upon some of twenty at `at`.

@@ -4,6 +4,7 @@ pub mod cpuid;
 pub mod elf;
 pub mod functions;
 pub mod stack;
+pub mod vector;
 
 use crate::layout::{EXE_BASE, STACK_SIZE, STACK_TOP};
 use crate::state::Agent;

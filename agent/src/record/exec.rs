@@ -268,6 +268,7 @@ pub fn wipe(agent: &mut Agent) {
     super::sharing::leave(agent);
     sys::munmap(0x1_0000, PROGRAM_END - 0x1_0000);
     agent.sites.clear();
+    crate::intercept::tsc::again();
     agent.mmap_next = crate::layout::MMAP_TOP;
     agent.brk = crate::layout::BRK_BASE;
     agent.brk_mapped = crate::layout::BRK_BASE;

@@ -71,6 +71,9 @@ pub fn mmap(agent: &mut Agent, context: &mut Context, mut fix: Fixed, args: &[u6
     if snapshot.is_some() && a[5] == 0 {
         agent.host.mapped(ret.cast_unsigned(), "");
     }
+    if ret > 0 && a[2] & map::EXEC != 0 && (!file || a[2] & map::WRITE != 0 || a[3] & map::SHARED != 0) {
+        super::cpuid::unknown_code(agent);
+    }
     if file && a[2] & map::EXEC != 0 {
         super::cpuid::mapped(agent, a[4], a[5], a[1], ret.cast_unsigned());
     }

@@ -241,6 +241,9 @@ fn plain(
         context.set_return(ret);
         return agent;
     }
+    if number == nr::PERSONALITY && args[0] & intercept::tsc::READ_IMPLIES_EXEC != 0 {
+        cpuid::unknown_code(agent);
+    }
     let before = syscalls::before(row, args);
     let shown = agent.recorder().sharing.is_written(number, args);
     if shown {

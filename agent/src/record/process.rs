@@ -164,6 +164,7 @@ pub fn let_go(agent: &mut Agent, context: &mut Context, own_files: bool) {
     agent.mode = Mode::Off;
     sharing::abandon(agent, own_files);
     agent.sites.set(false);
+    agent.sites.give_back();
     agent.host.patched(false);
     intercept::clock::leave();
     super::program_break::give_back(agent);

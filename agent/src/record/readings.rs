@@ -2,6 +2,7 @@
 
 use super::contended;
 use crate::intercept::clock::Call;
+use crate::intercept::tsc;
 use crate::memory;
 use crate::state::Agent;
 use crate::sys;
@@ -33,6 +34,13 @@ pub fn read(agent: &mut Agent, call: &mut Call, source: Source) -> bool {
 /// The kernel's answer, given to the program.
 fn ask(call: &mut Call, source: Source) -> Option<u64> {
     let [a, b, c] = call.args;
+    if let (Source::Clock(id), true) = (source, b != 0)
+        && let Some(time) = tsc::clock(u64::from(id))
+    {
+        let value = one(time, 1_000_000_000)?;
+        call.number = 0;
+        return memory::try_put_words(b, &time).then_some(value);
+    }
     let ret = sys::raw(call.number, [a, b, c, 0, 0, 0]);
     let value = match source {
         _ if ret < 0 => return None,
@@ -50,6 +58,9 @@ fn ask(call: &mut Call, source: Source) -> Option<u64> {
 
 /// Seconds and parts of one as one number, if it is of the next centuries.
 fn joined(at: u64, parts: u64) -> Option<u64> {
-    let (seconds, part) = (memory::get::<u64>(at), memory::get::<u64>(at + 8));
+    one([memory::get(at), memory::get(at + 8)], parts)
+}
+
+fn one([seconds, part]: [u64; 2], parts: u64) -> Option<u64> {
     (seconds < 1 << 33 && part < parts).then(|| seconds * parts + part)
 }

@@ -8,6 +8,7 @@
 use super::flag;
 use crate::arch::entry;
 use crate::context::Context;
+use crate::intercept::tsc;
 use crate::interpreters::cpython::{compare, ticks};
 use crate::interpreters::reads;
 use crate::layout::{AGENT_END, IMAGE_BASE, PROGRAM_END};
@@ -60,6 +61,14 @@ extern "C" fn on_system_call(_signal: i32, info: *const [u8; 128], context: *mut
             preempt::nudge_holder();
         }
         return interrupted(context);
+    }
+    // SAFETY: as above.
+    let stopped = unsafe { &mut *context };
+    if tsc::is_vdso(stopped.rip) {
+        // The agent's own call: a clock that the kernel's vDSO leaves to the kernel.
+        let ret = crate::sys::raw(stopped.rax, stopped.args());
+        stopped.rax = ret.cast_unsigned();
+        return;
     }
     // SAFETY: SIGSYS interrupts program code only (agent text is the allowed range), and the context is the kernel's, alive until we return.
     let (agent, context) = unsafe { (state::claim(), &mut *context) };

@@ -64,6 +64,8 @@ pub struct Slot {
     pub directed: AtomicU64,
     /// Of what is pending, that of which a second one came before it could be held back.
     seconds: AtomicU64,
+    /// The time-stamp counter is trapped in this thread, as far as the token tells; see `intercept::tsc`.
+    pub counter_traps: AtomicBool,
     infos: UnsafeCell<[[u8; 128]; 65]>,
     /// The information of the second ones, by number less [`REAL_TIME`].
     more: UnsafeCell<[[u8; 128]; 65 - REAL_TIME as usize]>,

@@ -1,5 +1,7 @@
 //! The token: a ticket lock over futex(2). Fair, so no waiting thread starves.
 
+use super::slot;
+use crate::intercept::tsc;
 use crate::record::{chaos, preempt};
 use crate::sys;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
@@ -22,6 +24,10 @@ pub fn acquire(me: usize) {
         let serving = SERVING.load(SeqCst);
         if serving == ticket {
             HOLDER.store(me, SeqCst);
+            // Program code is next: by now it may be such that the counter is to be trapped.
+            if tsc::is_trapped() && !slot(me).counter_traps.swap(true, SeqCst) {
+                tsc::apply(true);
+            }
             return;
         }
         if serving.wrapping_add(1) == ticket {
