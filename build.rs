@@ -3,5 +3,6 @@
 
 fn main() {
     println!("cargo::rustc-link-arg-bins=-no-pie");
+    println!("cargo::rustc-link-arg-bins=-Wl,-z,lazy");
     println!("cargo::rerun-if-changed=build.rs");
 }

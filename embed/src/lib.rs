@@ -1,7 +1,7 @@
 //! The agent image as bytes, and the way to run it.
 //!
-//! Both programs need it: `rdbctl` to record, `rdbd` to replay. It runs from a sealed memory file, so a user installs two
-//! programs and nothing is searched for.
+//! Both programs need it: `rdbctl` to record, `rdbd` to replay. It runs from a sealed memory file or from one that was made of it, so a user
+//! installs two programs and nothing is searched for.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -9,12 +9,14 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The agent: a static ELF executable for a fixed address.
 pub static IMAGE: &[u8] = include_bytes!(env!("RDB_AGENT_IMAGE"));
 
-/// A memory file with the agent in it, sealed, closed on exec.
+mod kept;
+
+/// A file with the agent in it, closed on exec: a sealed memory file, or one that is kept.
 #[derive(Debug)]
 pub struct Agent {
     fd: OwnedFd,
@@ -31,6 +33,18 @@ impl Agent {
         file.write_all(IMAGE)?;
         seal(&file)?;
         Ok(Agent { fd: file.into() })
+    }
+
+    /// The file that is kept in a directory of the user's own, which is made when it is not there; where it cannot be, a memory file. To fill one
+    /// takes half a millisecond, which a recording would begin with.
+    ///
+    /// # Errors
+    /// As [`Agent::new`].
+    pub fn kept_in(directory: &Path) -> io::Result<Agent> {
+        match kept::file(directory, IMAGE, env!("RDB_AGENT_HASH")) {
+            Some(file) => Ok(Agent { fd: file.into() }),
+            None => Agent::new(),
+        }
     }
 
     /// The path to execute (`std::process::Command::new`); valid while `self` lives, in this process and its children.

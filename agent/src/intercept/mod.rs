@@ -126,6 +126,7 @@ pub struct Cpu {
 impl Cpu {
     /// Remembers what the recording was told.
     pub fn note(&mut self, leaf: u32, subleaf: u32, answer: [u32; 4]) {
+        let subleaf = if has_subleaves(leaf) { subleaf } else { 0 };
         if !self.known.iter().any(|(asked, _)| *asked == [leaf, subleaf]) {
             self.known.push(([leaf, subleaf], answer));
         }
@@ -138,22 +139,65 @@ impl Cpu {
 
     /// What the program sees of this CPU: random numbers and transactions would be different in replay.
     pub fn answer(&mut self, leaf: u32, subleaf: u32) -> [u32; 4] {
+        // The others have one answer, whatever the register holds (Intel SDM volume 2, CPUID).
+        let subleaf = if has_subleaves(leaf) { subleaf } else { 0 };
         if let Some((_, known)) = self.known.iter().find(|(asked, _)| *asked == [leaf, subleaf]) {
             return *known;
         }
         sys::arch_prctl(ARCH_SET_CPUID, 1);
-        let mut r = crate::arch::bases::cpuid(leaf, subleaf);
+        if self.known.is_empty() {
+            // To let it answer costs more than what it answers.
+            self.known.extend(USUAL.iter().map(|asked| (*asked, ask(*asked))));
+        }
+        let r = ask([leaf, subleaf]);
         sys::arch_prctl(ARCH_SET_CPUID, 0);
-        if leaf == 1 {
-            r[2] &= !(1 << 30); // RDRAND
-        }
-        if leaf == 7 && subleaf == 0 {
-            r[1] &= !(1 << 18 | 1 << 11 | 1 << 4); // RDSEED, RTM, HLE
-            r[3] &= !(1 << 11 | 1 << 13 | 1 << 16); // RTM_ALWAYS_ABORT, TSX_FORCE_ABORT, TSXLDTRK
-        }
-        self.known.push(([leaf, subleaf], r));
+        self.note(leaf, subleaf, r);
         r
     }
+}
+
+/// What a C library asks when it starts: leaf and subleaf.
+const USUAL: [[u32; 2]; 22] = [
+    [0, 0],
+    [1, 0],
+    [2, 0],
+    [4, 0],
+    [4, 1],
+    [4, 2],
+    [4, 3],
+    [7, 0],
+    [7, 1],
+    [0xd, 0],
+    [0xd, 1],
+    [0xd, 2],
+    [0xd, 5],
+    [0xd, 6],
+    [0xd, 7],
+    [0x14, 0],
+    [0x19, 0],
+    [0x8000_0000, 0],
+    [0x8000_0001, 0],
+    [0x8000_0006, 0],
+    [0x8000_0007, 0],
+    [0x8000_0008, 0],
+];
+
+/// What this CPU answers, trapping none, less what would not be the same in replay.
+fn ask([leaf, subleaf]: [u32; 2]) -> [u32; 4] {
+    let mut r = crate::arch::bases::cpuid(leaf, subleaf);
+    if leaf == 1 {
+        r[2] &= !(1 << 30); // RDRAND
+    }
+    if leaf == 7 && subleaf == 0 {
+        r[1] &= !(1 << 18 | 1 << 11 | 1 << 4); // RDSEED, RTM, HLE
+        r[3] &= !(1 << 11 | 1 << 13 | 1 << 16); // RTM_ALWAYS_ABORT, TSX_FORCE_ABORT, TSXLDTRK
+    }
+    r
+}
+
+/// Whether the answer hangs on the subleaf as well, or may on a CPU to come.
+fn has_subleaves(leaf: u32) -> bool {
+    !matches!(leaf, 0..=3 | 5 | 6 | 9 | 10 | 0x16 | 0x8000_0000..=0x8000_0008)
 }
 
 /// Makes the program see a trapped instruction's result and go on behind it.

@@ -96,7 +96,8 @@ pub fn consider(agent: &mut Agent, context: &Context) {
     let count = agent.sites.count(site);
     *count = count.saturating_add(1);
     let hot = match *count {
-        1 => false,
+        // What is executed once is not worth a patch, which costs as much as four traps.
+        2 => false,
         HOT => true,
         _ => return,
     };

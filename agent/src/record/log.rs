@@ -23,6 +23,10 @@ const NOFILE: u64 = 7;
 const MIN_STEP: u64 = 1 << 20;
 const MAX_STEP: u64 = 64 << 20;
 
+/// Bytes of a short one, and advice about pages (madvise(2): `MADV_RANDOM`).
+const SHORT: u64 = 256 << 10;
+const RANDOM: u64 = 1;
+
 /// The log's file, mapped at [`LOG`].
 #[derive(Debug)]
 struct Mapping {
@@ -69,6 +73,10 @@ impl Room for Mapping {
             let r = sys::mmap(at, step, map::READ | map::WRITE, map::SHARED | map::FIXED, self.fd, self.mapped);
             if r < 0 {
                 return Err(Full::Error(-r));
+            }
+            if self.mapped == 0 {
+                // Of a short recording no more pages are made than it fills; the kernel would read ahead what is empty.
+                sys::raw(nr::MADVISE, [at, SHORT.min(step), RANDOM, 0, 0, 0]);
             }
             self.mapped += step;
         }

@@ -29,7 +29,7 @@ pub fn run(places: &Places, args: &RecordArgs) -> Result<u8, Fault> {
     kernel::check()?;
     let chaos = args.chaos.map_or(0, seed);
     let place = place::Place::make(places, args.output.as_deref(), &program)?;
-    let agent = agent()?;
+    let agent = Agent::kept_in(&places.data).map_err(no_agent)?;
     let mut command = Command::new(agent.path());
     std::os::unix::process::CommandExt::arg0(&mut command, "rdb-agent");
     command
@@ -71,5 +71,9 @@ fn seed(given: Option<u64>) -> u64 {
 /// # Errors
 /// When the kernel gives no memory file.
 pub(crate) fn agent() -> Result<Agent, Fault> {
-    Agent::new().map_err(|e| Fault::new(format!("cannot make a memory file for the agent: {e}")))
+    Agent::new().map_err(no_agent)
+}
+
+fn no_agent(e: std::io::Error) -> Fault {
+    Fault::new(format!("cannot make a memory file for the agent: {e}"))
 }

@@ -4,7 +4,7 @@
 use super::elf::{Elf, Segment};
 use super::layout::{Layout, Opcodes};
 use super::{Unsupported, v311, v312, v313};
-use crate::memory::get;
+use crate::memory::{copy_out, get};
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
@@ -171,14 +171,21 @@ fn named_tables(elf: &Elf, (start, size): (u64, u64), opcodes: &Opcodes) -> Vec<
     let segments = elf.segments();
     let inside = |at: u64| segments.iter().any(|s| !s.executable && s.start <= at && at + TABLE <= s.end);
     let mut found = BTreeSet::new();
-    for at in start..start + size - 7 {
+    for bytes in code(start, size).array_windows::<7>() {
         // `jmp *table(, index, 8)`, or a `mov` of it to a register.
-        let [opcode, modrm, sib] = core::array::from_fn(|i| get::<u8>(at + i as u64));
+        let [opcode, modrm, sib, a, b, c, d] = *bytes;
         if (opcode == 0xff && modrm == 0x24 || opcode == 0x8b && modrm & 0xc7 == 4) && sib & 0xc7 == 0xc5 {
-            found.insert(u64::from(get::<u32>(at + 3)));
+            found.insert(u64::from(u32::from_le_bytes([a, b, c, d])));
         }
     }
     found.into_iter().filter(|&t| inside(t) && is_table(t, opcodes)).collect()
+}
+
+/// A function's code, copied: what is looked at byte by byte.
+fn code(start: u64, size: u64) -> Vec<u8> {
+    let mut code = alloc::vec![0; size as usize];
+    copy_out(start, &mut code);
+    code
 }
 
 /// All places that look like the table of `opcodes`: 256 pointers into executable segments, one and the same for all numbers
@@ -278,12 +285,13 @@ fn jump_registers((start, size): (u64, u64), targets: &[u64; 256]) -> Vec<u8> {
     // Handlers that the compiler thinks cold lie elsewhere, but near their target.
     let cold = targets.iter().filter(|t| !(start..start + size).contains(*t)).map(|&t| (t, 0x400));
     for (from, length) in core::iter::once((start, size)).chain(cold) {
-        for at in from..from + length {
-            if get::<u8>(at) != 0xff || get::<u8>(at + 1) & 0xf8 != 0xe0 {
+        for (i, bytes) in code(from, length + 1).array_windows::<2>().enumerate() {
+            if bytes[0] != 0xff || bytes[1] & 0xf8 != 0xe0 {
                 continue;
             }
+            let at = from + i as u64;
             let extended = get::<u8>(at - 1) == 0x41;
-            let register = get::<u8>(at + 1) & 7 | u8::from(extended) << 3;
+            let register = bytes[1] & 7 | u8::from(extended) << 3;
             if (4..40).any(|back| loads_entry(at - back) == Some(register)) {
                 found.insert(register);
             }
