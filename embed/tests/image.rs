@@ -50,5 +50,6 @@ fn no_segment_is_writable_and_executable() {
 fn it_is_small() {
     // A sixth of it decodes instructions, for CPUs that cannot trap CPUID, and for watchpoints; what does not run is never read. The bound is there
     // to notice what comes in by accident (a formatter of floats, a second allocator): a room of its own costs 10 to 30 KiB.
-    assert!(IMAGE.len() < 832 << 10, "{} bytes", IMAGE.len());
+    // Copies of up to 128 bytes are single moves, not string instructions: 12 KiB, for a tenth of what a recorded call costs.
+    assert!(IMAGE.len() < 848 << 10, "{} bytes", IMAGE.len());
 }

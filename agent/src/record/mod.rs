@@ -295,7 +295,8 @@ fn complete(agent: &mut Agent, context: &mut Context, mut fix: Fixed, row: &Row,
 
 /// A call that may block and that a signal must be able to interrupt: of the program's, not of the agent's own.
 fn interruptible(thread: usize, number: u64, args: &[u64; 6]) -> i64 {
-    use core::sync::atomic::Ordering::SeqCst;
+    use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+    use core::sync::atomic::compiler_fence;
     let me = slot(thread);
     let mut call = *args;
     let mut left = [0u64; 2];
@@ -306,7 +307,9 @@ fn interruptible(thread: usize, number: u64, args: &[u64; 6]) -> i64 {
         call[to] = left.as_mut_ptr() as u64;
     }
     loop {
-        me.nudged.store(false, SeqCst);
+        // Handlers of this thread's own set it.
+        me.nudged.store(false, Relaxed);
+        compiler_fence(SeqCst);
         let ret = sys::interruptible(number, &call, &me.wanted);
         if ret == entry::NOT_MADE {
             if me.wanted.load(SeqCst) == 0 {

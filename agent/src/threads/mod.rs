@@ -127,7 +127,9 @@ impl Slot {
     #[must_use]
     pub fn released(&self) -> bool {
         let free = self.held.load(Ordering::SeqCst) & !self.pending.load(Ordering::SeqCst);
-        self.held.fetch_and(!free, Ordering::SeqCst);
+        if free != 0 {
+            self.held.fetch_and(!free, Ordering::SeqCst);
+        }
         free != 0
     }
 
