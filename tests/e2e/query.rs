@@ -128,6 +128,10 @@ fn odd_expressions(sandbox: &Sandbox, trace: &Path, at: &str) {
         (["--at", at, "--print", "1 +"], "cannot be compiled"),
         (["--at", at, "--print", "$0"], "there is no $0"),
     ] {
+        for format in ["jsonl", "table", "csv"] {
+            let told = query(sandbox, trace, &[&options[..], &["--format", format]].concat());
+            assert_eq!((told.status.code(), text(&told.stdout)), (Some(2), String::new()), "{format}");
+        }
         let out = query(sandbox, trace, &options);
         assert_eq!(out.status.code(), Some(2));
         assert!(

@@ -53,6 +53,14 @@ trait Sink {
     fn end(&mut self) -> io::Result<()> {
         self.flush()
     }
+
+    /// No more rows come, for a reason that will be told: of no rows at all there is nothing to be seen.
+    ///
+    /// # Errors
+    /// From writing.
+    fn cut(&mut self) -> io::Result<()> {
+        self.end()
+    }
 }
 
 /// Runs the subcommand; the exit status.
@@ -73,7 +81,7 @@ pub fn run(places: &Places, args: &QueryArgs) -> Result<u8, Fault> {
     let mut sink: Box<dyn Sink> = match args.format {
         QueryFormat::Table => Box::new(table::Table::new(out(), &columns)),
         QueryFormat::Jsonl => Box::new(jsonl::JsonLines::new(out(), &columns)),
-        QueryFormat::Csv => Box::new(comma::Csv::new(out(), &columns)?),
+        QueryFormat::Csv => Box::new(comma::Csv::new(out(), &columns)),
         QueryFormat::Parquet => Box::new(parquet::Parquet::new(out(), &columns)),
     };
     let brake = Brake::default();
@@ -93,7 +101,7 @@ pub fn run(places: &Places, args: &QueryArgs) -> Result<u8, Fault> {
                 status = 1;
             }
             Err(fault) => {
-                sink.end()?;
+                sink.cut()?;
                 return match fault {
                     Fault::Said { status: INTERRUPTED, .. } => Ok(INTERRUPTED),
                     fault => Err(fault),
