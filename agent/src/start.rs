@@ -15,6 +15,7 @@ use crate::record::tree::Tree;
 use crate::replay::events::Events;
 use crate::replay::lineage::{self, Lineage};
 use crate::replay::{self, Purpose, Replay};
+use crate::signals::extended::Layout;
 use crate::state::{self, Agent, Mode};
 use crate::sys;
 use crate::threads::{self, Thread};
@@ -143,6 +144,7 @@ fn record(given: &Given) -> ! {
     let agent = set_up(Mode::Record);
     agent.auxv.clone_from(&given.auxv);
     intercept::tsc::begin(&agent.auxv);
+    agent.layout = Layout::here();
     let mut request = Request {
         path: a[11].clone(),
         args: a[12..].to_vec(),
@@ -185,7 +187,7 @@ fn record(given: &Given) -> ! {
     let mask = mask & !(1 << (crate::record::preempt::NUDGE - 1));
     sys::set_mask(signals::kernel_mask(mask));
     set_signals(agent, mask, ignored);
-    let args = [mask, ignored, 0, 0, 0, 0];
+    let args = [mask, ignored, agent.layout.map_or(0, Layout::bits), 0, 0, 0];
     let fix = Fixed {
         kind: Kind::Start,
         flags: 0,
@@ -306,6 +308,7 @@ fn enter(agent: &'static mut Agent) -> ! {
         Err(e) => replay::damaged(agent, e),
     };
     set_signals(agent, event.fixed.args[0], event.fixed.args[1]);
+    agent.layout = Layout::from_bits(event.fixed.args[2]);
     let (entry, sp) = replay::apply::image(agent, &event);
     agent.replay().reader.pass();
     if let Ok(Some(next)) = agent.replay().reader.peek() {

@@ -56,6 +56,8 @@ pub struct Agent {
     pub host: Host,
     /// What this CPU said of itself.
     pub cpu: crate::intercept::Cpu,
+    /// Which registers signal frames show; those of this CPU where it is not known.
+    pub layout: Option<crate::signals::extended::Layout>,
     /// Patched system call sites.
     pub sites: crate::intercept::patch::Sites,
     /// Recording.
@@ -82,6 +84,7 @@ pub fn init(mode: Mode) -> &'static mut Agent {
         auxv: Vec::new(),
         host: Host::new(),
         cpu: crate::intercept::Cpu::default(),
+        layout: None,
         sites: crate::intercept::patch::Sites::default(),
         recorder: None,
         replay: None,

@@ -192,7 +192,7 @@ fn decoded(fd: u64, text: &Segment, starts: &[u64], at: u64) -> Option<Decoded> 
     let mut entered = false;
     loop {
         let (opcode, len) = match decoder.decode(&mut U8Reader::new(&code[here..])) {
-            Ok(instruction) => (instruction.opcode(), u64::from(instruction.len().to_const())),
+            Ok(instruction) => (instruction.opcode(), instruction.len().to_const()),
             Err(_) => (Opcode::Invalid, vector::length(&code[here..])?),
         };
         if here + len as usize > goal {

@@ -9,6 +9,7 @@ use super::{alt_stack, flag, set_mask};
 use crate::context::{CONTEXT_SIZE, Context};
 use crate::memory;
 use crate::state::Agent;
+use alloc::vec;
 
 /// `FP_XSTATE_MAGIC1` (asm/sigcontext.h), at byte 464 of the FP state; its whole size follows.
 const MAGIC: u32 = 0x4650_5853;
@@ -86,7 +87,10 @@ pub fn push(agent: &mut Agent, context: &mut Context, signal: u64, info: &[u8; 1
     if action[1] & flag::ONSTACK != 0 && alt_stack::free(&alt, context.rsp) {
         sp = alt[0].wrapping_add(alt[2]);
     }
-    let fp = fp_bytes(context);
+    let fp = match agent.layout {
+        Some(layout) if context.fp_state != 0 => &layout.shown(fp_bytes(context))[..],
+        _ => &*fp_bytes(context),
+    };
     let fp_at = sp.wrapping_sub(fp.len() as u64) & !63;
     // struct rt_sigframe: return address, ucontext, siginfo.
     let frame = (fp_at.wrapping_sub(8 + CONTEXT_SIZE + 128) & !15).wrapping_sub(8);
@@ -140,7 +144,7 @@ pub fn pop(agent: &mut Agent, context: &mut Context) -> bool {
         return false;
     }
     let (fp_from, mask) = (saved.fp_state, saved.mask);
-    if fp_from != 0 && !memory::try_copy_out(fp_from, fp_bytes(context)) {
+    if fp_from != 0 && !take_fp(agent, context, fp_from) {
         return false;
     }
     let (stack, rsp) = (saved.stack, saved.rsp);
@@ -161,6 +165,19 @@ pub fn pop(agent: &mut Agent, context: &mut Context) -> bool {
     // A refusal changes nothing, as in the kernel.
     let _ = alt_stack::set(agent, rsp, stack);
     true
+}
+
+/// The FP state of a frame at an address; false when it cannot be read.
+fn take_fp(agent: &Agent, context: &mut Context, from: u64) -> bool {
+    let Some(layout) = agent.layout.filter(|_| context.fp_state != 0) else {
+        return memory::try_copy_out(from, fp_bytes(context));
+    };
+    let mut shown = vec![0; layout.shown_size()];
+    let there = memory::try_copy_out(from, &mut shown);
+    if there {
+        layout.take(fp_bytes(context), &shown);
+    }
+    there
 }
 
 /// A frame in the slot from which a new thread starts: `context` with another stack and result 0. Returns its address. It lies

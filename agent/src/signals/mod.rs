@@ -5,6 +5,7 @@
 
 pub mod alt_stack;
 pub mod directed;
+pub mod extended;
 pub mod frame;
 pub mod handlers;
 pub mod overdue;

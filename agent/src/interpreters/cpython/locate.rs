@@ -171,9 +171,9 @@ fn named_tables(elf: &Elf, (start, size): (u64, u64), opcodes: &Opcodes) -> Vec<
     let segments = elf.segments();
     let inside = |at: u64| segments.iter().any(|s| !s.executable && s.start <= at && at + TABLE <= s.end);
     let mut found = BTreeSet::new();
-    for bytes in code(start, size).array_windows::<7>() {
+    for bytes in code(start, size).windows(7) {
         // `jmp *table(, index, 8)`, or a `mov` of it to a register.
-        let [opcode, modrm, sib, a, b, c, d] = *bytes;
+        let [opcode, modrm, sib, a, b, c, d] = core::array::from_fn(|i| bytes[i]);
         if (opcode == 0xff && modrm == 0x24 || opcode == 0x8b && modrm & 0xc7 == 4) && sib & 0xc7 == 0xc5 {
             found.insert(u64::from(u32::from_le_bytes([a, b, c, d])));
         }
@@ -285,7 +285,7 @@ fn jump_registers((start, size): (u64, u64), targets: &[u64; 256]) -> Vec<u8> {
     // Handlers that the compiler thinks cold lie elsewhere, but near their target.
     let cold = targets.iter().filter(|t| !(start..start + size).contains(*t)).map(|&t| (t, 0x400));
     for (from, length) in core::iter::once((start, size)).chain(cold) {
-        for (i, bytes) in code(from, length + 1).array_windows::<2>().enumerate() {
+        for (i, bytes) in code(from, length + 1).windows(2).enumerate() {
             if bytes[0] != 0xff || bytes[1] & 0xf8 != 0xe0 {
                 continue;
             }
