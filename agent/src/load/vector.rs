@@ -63,7 +63,7 @@ mod tests {
             code[0] = [0xc5, 0xc4, 0x62][usize::from(bytes[0]) % 3];
             if let Ok(known) = decoder.decode(&mut U8Reader::new(&code)) {
                 compared += 1;
-                assert_eq!(length(&code), Some(u64::from(known.len().to_const())), "{code:02x?} {known:?}");
+                assert_eq!(length(&code), Some(known.len().to_const()), "{code:02x?} {known:?}");
             }
         }
         assert!(compared > 10_000, "{compared}");
