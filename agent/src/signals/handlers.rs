@@ -66,7 +66,7 @@ extern "C" fn on_system_call(_signal: i32, info: *const [u8; 128], context: *mut
     let stopped = unsafe { &mut *context };
     if tsc::is_vdso(stopped.rip) {
         // The agent's own call: a clock that the kernel's vDSO leaves to the kernel.
-        let ret = crate::sys::raw(stopped.rax, stopped.args());
+        let ret = sys::raw_agent_pointers(stopped.rax, stopped.args());
         stopped.rax = ret.cast_unsigned();
         return;
     }
