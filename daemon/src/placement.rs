@@ -380,7 +380,10 @@ mod tests {
         let placement = Placement::new(Limits::default());
         assert!(placement.near(0, MS).is_empty());
         let near = placement.near(0, 3 * MS);
-        assert!(near.len() == 1 && 3 * MS - near[0] <= MS / 2, "a step back costs a copy and little more");
+        assert!(
+            near.len() == 1 && 3 * MS - near[0] <= MS / 2,
+            "a step back costs a copy and little more"
+        );
         let near = placement.near(0, 100 * MS);
         assert!(near.windows(2).all(|w| w[0] < w[1]));
         assert!(100 * MS - near.last().unwrap() <= MS / 2);

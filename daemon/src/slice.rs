@@ -8,7 +8,7 @@ const GOAL: Duration = Duration::from_millis(20);
 /// And one of the survey: it is what a search looks through at once, where the index says that something may be.
 const STRETCH: Duration = Duration::from_millis(5);
 /// And one of a run that nobody waits for: a command that comes meanwhile is to have the processor.
-const ASIDE: Duration = Duration::from_millis(1);
+const ASIDE: Duration = Duration::from_millis(3);
 
 /// The numbers a run goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
