@@ -4,15 +4,14 @@ use crate::host::Body;
 use crate::pidfd;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A child. Killing is for whoever holds it, reaping for [`crate::reaper`] alone.
 #[derive(Debug)]
 pub(crate) struct Child {
     pid: i32,
     fd: OwnedFd,
-    /// Held while it is named by its number, which another one may have once it is reaped.
-    reaped: Mutex<bool>,
+    reaped: AtomicBool,
 }
 
 impl Child {
@@ -21,7 +20,7 @@ impl Child {
         Ok(Child {
             pid,
             fd: pidfd::open(pid)?,
-            reaped: Mutex::new(false),
+            reaped: AtomicBool::new(false),
         })
     }
 
@@ -32,17 +31,15 @@ impl Child {
 
     /// Reaps it if it has exited; whether it is gone.
     pub(crate) fn reap(&self) -> bool {
-        let mut reaped = self.reaped();
-        *reaped |= match waitid(Id::PIDFd(self.fd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG) {
+        let gone = match waitid(Id::PIDFd(self.fd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG) {
             Ok(WaitStatus::StillAlive) => false,
             // ECHILD: not ours to reap, or reaped already.
             Ok(_) | Err(_) => true,
         };
-        *reaped
-    }
-
-    fn reaped(&self) -> MutexGuard<'_, bool> {
-        self.reaped.lock().unwrap_or_else(PoisonError::into_inner)
+        if gone {
+            self.reaped.store(true, Ordering::Release);
+        }
+        gone
     }
 }
 
@@ -56,15 +53,8 @@ impl Body for Child {
         let _ = pidfd::kill(self.fd.as_fd());
     }
 
-    fn give_way(&self) {
-        let reaped = self.reaped();
-        if !*reaped {
-            pidfd::give_way(self.pid);
-        }
-    }
-
     fn alive(&self) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        !*self.reaped() && matches!(waitid(Id::PIDFd(self.fd.as_fd()), flags), Ok(WaitStatus::StillAlive))
+        !self.reaped.load(Ordering::Acquire) && matches!(waitid(Id::PIDFd(self.fd.as_fd()), flags), Ok(WaitStatus::StillAlive))
     }
 }

@@ -240,7 +240,6 @@ impl Body for FakeBody {
         self.dead.store(true, Ordering::SeqCst);
         let _ = self.theirs.shutdown(Shutdown::Both);
     }
-    fn give_way(&self) {}
     fn alive(&self) -> bool {
         !self.dead.load(Ordering::SeqCst)
     }

@@ -13,8 +13,6 @@ pub(crate) trait Body: Debug + Send + Sync {
     fn pid(&self) -> i32;
     /// Kills it; harmless when it is gone.
     fn kill(&self);
-    /// From now on others have the processor first: to end takes a while, too.
-    fn give_way(&self);
     /// Whether it still runs.
     fn alive(&self) -> bool;
 }

@@ -104,7 +104,6 @@ mod tests {
         fn kill(&self) {
             self.0.store(true, Ordering::Relaxed);
         }
-        fn give_way(&self) {}
         fn alive(&self) -> bool {
             !self.0.load(Ordering::Relaxed)
         }

@@ -1,7 +1,7 @@
 //! Process descriptors: a name for a child that is never reused.
 //!
 //! # Safety
-//! Three system calls without a safe wrapper in `nix`; none takes a pointer to memory of ours that it could write.
+//! Two raw system calls without a safe wrapper in `nix`; neither takes a pointer to memory of ours that it could write.
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;
@@ -22,11 +22,4 @@ pub(crate) fn kill(fd: BorrowedFd<'_>) -> nix::Result<()> {
     let no_info = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: pidfd_send_signal(2) reads the siginfo only when the pointer is not null; `fd` is open for the whole call.
     Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), libc::SIGKILL, no_info, 0) }).map(drop)
-}
-
-/// Lowers the priority of a child of ours that has not been reaped. What the system refuses stays as it is.
-pub(crate) fn give_way(pid: i32) {
-    const BEHIND_OTHERS: libc::c_int = 10;
-    // SAFETY: setpriority(2) takes three integers.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, pid.cast_unsigned(), BEHIND_OTHERS) };
 }

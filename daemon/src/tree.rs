@@ -315,13 +315,6 @@ impl Tree {
     }
 }
 
-impl Drop for Tree {
-    fn drop(&mut self) {
-        // A thousand processes that end keep the processors busy for a while, and someone may be opening the next recording.
-        self.checkpoints.iter().for_each(|c| c.process.body().give_way());
-    }
-}
-
 /// A process between stop points is after the one it passed.
 fn order(position: &Position) -> (Time, bool, EventIndex) {
     (position.time, position.location.is_none(), position.event)
