@@ -137,12 +137,14 @@ impl Timeline {
             while let Some((time, mut verdict)) = seen.hits.pop().filter(|h| seen.own.is_none_or(|own| h.0 >= own)) {
                 let stopping = self.meet(&mut verdict);
                 if !stopping.is_empty() {
+                    self.leave(&mut ladder)?;
                     self.land_from(spare, time, task)?;
                     self.met(&stopping, verdict);
                     return Ok(Behind::Breakpoint);
                 }
             }
             if let Some(own) = seen.own {
+                self.leave(&mut ladder)?;
                 self.land_from(spare, own, task)?;
                 return Ok(Behind::Own);
             }

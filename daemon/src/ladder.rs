@@ -9,10 +9,10 @@ use rdb_protocol::Time;
 
 /// A followed activation's own stop points ask the slow path, and the last one before the cursor is mostly near: so short a stretch is
 /// looked through first, in shares of the first slice.
-const NEAR: u64 = 10;
+const NEAR: u64 = 80;
 /// Each further stretch is so much longer.
-const WIDER: u64 = 8;
-/// Running there again from the checkpoint takes so many times what a copy does before one is made.
+const WIDER: u64 = 32;
+/// Running there again from the checkpoint takes such a share of what a copy does before one is made.
 const FAR: u64 = 3;
 
 /// Processes that wait on the way, ascending.
@@ -56,7 +56,8 @@ impl Timeline {
         }
         if near {
             for rung in rungs(process.position().time, edge, self.pace.times / NEAR) {
-                if !ladder.add_copy(&mut process)? {
+                // Where the checkpoint stands it waits itself.
+                if process.position().time > foot && !ladder.add_copy(&mut process)? {
                     break;
                 }
                 self.run_to(&mut process, rung, task)?;
@@ -71,11 +72,22 @@ impl Timeline {
     pub(crate) fn step_down(&self, ladder: &mut Ladder) -> Result<(Process, Option<Process>), Fault> {
         let nearest = ladder.rungs.pop();
         let mut process = nearest.ok_or_else(|| Fault::Garbled("nobody waits on the way".to_string()))?;
-        let spare = match self.between(ladder.foot, process.position().time) > FAR * self.pace.copy {
+        let spare = match self.between(ladder.foot, process.position().time) > self.pace.copy / FAR {
             true => copy(&mut process)?,
             false => None,
         };
         Ok((process, spare))
+    }
+
+    /// What was searched for is found: whoever waits nearest to it waits on, as a checkpoint, for the next search that begins there.
+    pub(crate) fn leave(&self, ladder: &mut Ladder) -> Result<(), Fault> {
+        let Some(nearest) = ladder.rungs.pop() else { return Ok(()) };
+        let time = nearest.position().time;
+        if self.between(ladder.foot, time) > self.pace.copy / FAR {
+            let cost = self.known.cost(time);
+            self.tree().adopt(nearest, cost)?;
+        }
+        Ok(())
     }
 }
 
@@ -103,7 +115,7 @@ mod tests {
 
     #[test]
     fn rungs_lie_between_and_draw_near() {
-        assert_eq!(rungs(Time(0), Time(100_000), 2000), [Time(84_000), Time(98_000)]);
+        assert_eq!(rungs(Time(0), Time(100_000), 1000), [Time(68_000), Time(99_000)]);
         assert_eq!(rungs(Time(50), Time(53), 2000), []);
         assert_eq!(rungs(Time(7), Time(7), 0), []);
         let times = rungs(Time(1), Time(u64::MAX), 1);

@@ -26,7 +26,7 @@ impl Default for Limits {
             memory_kib: 300 * 1024,
             spacing: 20_000_000,
             close: 4_000_000,
-            near: 4_000_000,
+            near: 1_000_000,
         }
     }
 }
@@ -34,8 +34,13 @@ impl Default for Limits {
 /// Fewest checkpoints the maximum falls to.
 const FEWEST: usize = 3;
 
-/// How much farther from the target each checkpoint left by a seek is.
-const NEAR_FACTOR: u64 = 4;
+/// The nearest checkpoint that a seek leaves before its target is so much nearer than what is a short seek: running there again is then
+/// nothing beside the copy.
+const NEAREST: u64 = 4;
+/// How much farther from the target each further one is.
+const NEAR_FACTOR: u64 = 8;
+/// And the farthest.
+const FARTHEST: u64 = 16;
 
 /// A checkpoint as placement sees it. Lists of them are ascending by cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,8 +182,8 @@ impl Placement {
             return Vec::new();
         }
         let mut places = Vec::new();
-        let mut distance = self.limits.near / NEAR_FACTOR;
-        while distance > 0 && distance <= length / 2 && distance <= self.limits.near * NEAR_FACTOR {
+        let mut distance = self.limits.near / NEAREST;
+        while distance > 0 && distance <= length / 2 && distance <= self.limits.near * FARTHEST {
             places.push(target - distance);
             distance = distance.saturating_mul(NEAR_FACTOR);
         }
@@ -208,7 +213,7 @@ impl Placement {
 
     /// Which of the kept is missed least: the smallest merged gap, relative to the gap allowed there.
     fn cheapest(&self, spots: &[Spot], kept: &[usize], cursor: u64, window: u64, total: u64) -> Option<usize> {
-        let finest = (self.limits.near / NEAR_FACTOR).max(1);
+        let finest = (self.limits.near / NEAREST).max(1);
         (0..kept.len()).filter(|&k| !spots[kept[k]].pinned).min_by_key(|&k| {
             let cost = spots[kept[k]].cost;
             let before = k.checked_sub(1).map_or(0, |b| spots[kept[b]].cost);
@@ -373,10 +378,15 @@ mod tests {
     #[test]
     fn a_long_seek_leaves_checkpoints_before_its_target() {
         let placement = Placement::new(Limits::default());
-        assert!(placement.near(0, 4 * MS).is_empty());
+        assert!(placement.near(0, MS).is_empty());
+        let near = placement.near(0, 3 * MS);
+        assert!(
+            near.len() == 1 && 3 * MS - near[0] <= MS / 2,
+            "a step back costs a copy and little more"
+        );
         let near = placement.near(0, 100 * MS);
         assert!(near.windows(2).all(|w| w[0] < w[1]));
-        assert!(100 * MS - near.last().unwrap() <= 2 * MS);
+        assert!(100 * MS - near.last().unwrap() <= MS / 2);
         assert!(near.first().unwrap() >= &(50 * MS));
         let mut dice = Dice::new(3);
         for _ in 0..1000 {

@@ -3,40 +3,41 @@
 use crate::child::Child;
 use crate::host::Body;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Exits told of at once.
+const AT_ONCE: usize = 64;
 
 /// The one place that waits for children. Its thread lives as long as the daemon.
 #[derive(Debug)]
 pub(crate) struct Reaper {
     state: Mutex<State>,
     empty: Condvar,
-    bell: UnixStream,
+    /// Knows the descriptors of all children, by number: there may be a thousand, of which two exit.
+    exits: Epoll,
 }
 
 #[derive(Debug, Default)]
 struct State {
     closing: bool,
-    children: Vec<Arc<Child>>,
+    children: HashMap<u64, Arc<Child>>,
+    last: u64,
 }
 
 impl Reaper {
     /// Starts the thread.
     pub(crate) fn start() -> io::Result<Arc<Reaper>> {
-        let (bell, ear) = UnixStream::pair()?;
-        bell.set_nonblocking(true)?;
-        ear.set_nonblocking(true)?;
         let reaper = Arc::new(Reaper {
             state: Mutex::default(),
             empty: Condvar::new(),
-            bell,
+            exits: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
         });
         let work = Arc::clone(&reaper);
-        std::thread::Builder::new().name("reaper".into()).spawn(move || work.serve(&ear))?;
+        std::thread::Builder::new().name("reaper".into()).spawn(move || work.serve())?;
         Ok(reaper)
     }
 
@@ -47,9 +48,10 @@ impl Reaper {
         if state.closing {
             child.kill();
         }
-        state.children.push(Arc::clone(&child));
-        drop(state);
-        self.ring();
+        state.last += 1;
+        let number = state.last;
+        self.exits.add(child.fd(), EpollEvent::new(EpollFlags::EPOLLIN, number))?;
+        state.children.insert(number, Arc::clone(&child));
         Ok(child)
     }
 
@@ -58,8 +60,7 @@ impl Reaper {
         let deadline = Instant::now() + patience;
         let mut state = self.state();
         state.closing = true;
-        state.children.iter().for_each(|c| c.kill());
-        self.ring();
+        state.children.values().for_each(|c| c.kill());
         while !state.children.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -80,27 +81,26 @@ impl Reaper {
         self.state().children.len()
     }
 
-    fn serve(&self, ear: &UnixStream) {
+    fn serve(&self) {
+        let mut events = [EpollEvent::empty(); AT_ONCE];
         loop {
-            let children = self.state().children.clone();
-            let mut fds = vec![PollFd::new(ear.as_fd(), PollFlags::POLLIN)];
-            fds.extend(children.iter().map(|c| PollFd::new(c.fd(), PollFlags::POLLIN)));
-            match poll(&mut fds, PollTimeout::NONE) {
-                Ok(_) | Err(Errno::EINTR) => {}
+            let count = match self.exits.wait(&mut events, EpollTimeout::NONE) {
+                Ok(count) => count,
+                Err(Errno::EINTR) => 0,
                 Err(_) => return,
-            }
-            let _ = (&mut &*ear).read(&mut [0; 64]);
+            };
             let mut state = self.state();
-            state.children.retain(|c| !c.reap());
+            for number in events[..count].iter().map(EpollEvent::data) {
+                if let Some(child) = state.children.get(&number).filter(|c| c.reap()) {
+                    // Others may hold it, and its descriptor stays readable.
+                    let _ = self.exits.delete(child.fd());
+                    state.children.remove(&number);
+                }
+            }
             if state.children.is_empty() {
                 self.empty.notify_all();
             }
         }
-    }
-
-    fn ring(&self) {
-        // A full pipe has rung already.
-        let _ = (&self.bell).write(&[1]);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

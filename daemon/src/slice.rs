@@ -7,6 +7,8 @@ use std::time::Duration;
 const GOAL: Duration = Duration::from_millis(20);
 /// And one of the survey: it is what a search looks through at once, where the index says that something may be.
 const STRETCH: Duration = Duration::from_millis(5);
+/// And one of a run that nobody waits for: a command that comes meanwhile is to have the processor.
+const ASIDE: Duration = Duration::from_millis(3);
 
 /// The numbers a run goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +66,14 @@ impl Slicer {
             times: pace.stretch.unwrap_or(pace.times),
             goal: STRETCH,
             fixed: pace.stretch.is_some(),
+            ..Slicer::new(pace)
+        }
+    }
+
+    /// For a run that nobody waits for.
+    pub(crate) fn aside(pace: Pace) -> Slicer {
+        Slicer {
+            goal: ASIDE,
             ..Slicer::new(pace)
         }
     }

@@ -11,8 +11,10 @@ use crate::replay::Process;
 use crate::slice::{Pace, Slicer};
 use crate::survey_file::{Found, save};
 use crate::timeline::check_progress;
-use crate::tree::Tree;
-use rdb_protocol::replay::{Hits, Run, RunEnd};
+use crate::tree::{Gap, Tree};
+use rdb_protocol::Time;
+use rdb_protocol::replay::{Hits, Run, RunEnd, Stopped};
+use rdb_protocol::stretch::Stretch;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -82,6 +84,10 @@ impl Pass {
             place = frontier;
             // Someone may have killed the runner; but what dies twice at one place would die for ever.
             if deaths > 1 {
+                // All is known already, and checkpoints are left by commands, too.
+                if self.known.facts().survey == Progress::Complete {
+                    return;
+                }
                 self.known.fail(fault.into());
                 if !self.known.second_chance() {
                     return;
@@ -116,35 +122,59 @@ impl Pass {
         Ok(())
     }
 
-    /// Checkpoints where they are farther apart than need be, from the first to the last.
+    /// Checkpoints where they are farther apart than need be, from the first to the last. Where processes die there are none.
     fn fill(&self) -> Result<(), Fault> {
         let mut from = FIRST;
-        loop {
+        while self.known.turn() {
             let gap = self.tree().gap(from);
             let Some(gap) = gap else { return Ok(()) };
             from = gap.end;
-            let mut runner = self.tree().copy_for(gap.begin)?;
-            for time in gap.wanted {
+            match self.fill_gap(gap) {
+                Err(Fault::Died { origin, last_words }) => self.tree().recover(origin, &last_words),
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    fn fill_gap(&self, gap: Gap) -> Result<(), Fault> {
+        let mut runner = self.tree().copy_for(gap.begin)?;
+        let mut slicer = Slicer::aside(self.pace);
+        for time in gap.wanted {
+            while runner.position().time < time {
                 if !self.known.turn() {
                     return Ok(());
                 }
-                let run = Run {
-                    until_time: Some(time),
-                    until_event: None,
-                    hits: Hits::Ignore,
-                };
-                if time > runner.position().time && runner.run(run, &self.interrupt)?.end == RunEnd::Goal {
-                    let cost = self.known.cost(time);
-                    self.tree().keep(&mut runner, cost, false)?;
+                if self.slice_to(&mut runner, &mut slicer, Some(time))?.0.end != RunEnd::Goal {
+                    return Ok(());
                 }
             }
+            if runner.stands_at(time) {
+                let cost = self.known.cost(time);
+                self.tree().keep(&mut runner, cost, false)?;
+            }
         }
+        Ok(())
     }
 
     /// Whether this was the last.
     fn slice(&self, runner: &mut Process, slicer: &mut Slicer) -> Result<bool, Fault> {
+        let (stopped, told) = self.slice_to(runner, slicer, None)?;
+        self.known.note(&stopped);
+        if let Some(told) = told {
+            self.known.index().add(stopped.position.time, told);
+        }
+        if stopped.end == RunEnd::Goal {
+            let cost = self.known.cost(stopped.position.time);
+            self.tree().offer(runner, cost)?;
+        }
+        Ok(stopped.end == RunEnd::End)
+    }
+
+    /// Runs one slice, at most to `goal`; and what was passed, as long as that is not known.
+    fn slice_to(&self, runner: &mut Process, slicer: &mut Slicer, goal: Option<Time>) -> Result<(Stopped, Option<Stretch>), Fault> {
         let before = runner.position().clone();
-        let (time, event) = slicer.bounds(&before, None);
+        let (time, event) = slicer.bounds(&before, goal);
         let run = Run {
             until_time: Some(time),
             until_event: Some(event),
@@ -160,15 +190,7 @@ impl Pass {
         check_progress(&before, &stopped, time)?;
         slicer.learn(took);
         self.known.extend(&before, &stopped.position, took);
-        self.known.note(&stopped);
-        if let Some(told) = told {
-            self.known.index().add(stopped.position.time, told);
-        }
-        if stopped.end == RunEnd::Goal {
-            let cost = self.known.cost(stopped.position.time);
-            self.tree().offer(runner, cost)?;
-        }
-        Ok(stopped.end == RunEnd::End)
+        Ok((stopped, told))
     }
 
     fn finish(&self, runner: &mut Process) -> Result<(), Fault> {

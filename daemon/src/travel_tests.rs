@@ -379,6 +379,60 @@ fn gaps_are_filled_once_the_whole_is_known() {
 }
 
 #[test]
+fn gaps_are_filled_where_stretches_of_the_index_begin() {
+    let mut numbers = tiny();
+    (numbers.limits.spacing, numbers.limits.close) = (u64::MAX / 4, 1);
+    numbers.limits.count = 16;
+    (numbers.pace.stretch, numbers.pace.events) = (Some(100), 1 << 40);
+    let mut dice = Dice::new(5);
+    let mut trip = open(World::calling(30_000, &mut dice), numbers);
+    trip.go(Call::Go { to: Target::End });
+    let wait = Instant::now() + Duration::from_secs(10);
+    loop {
+        let Ok(Reply::Checkpoints(list)) = trip.call(Call::Checkpoints) else {
+            panic!()
+        };
+        // The survey begins at the first stop point, and its stretches are a hundred long; what the move to the end has left lies anywhere.
+        if list.iter().filter(|c| c.time.0 > 1 && c.time.0 % 100 == 1).count() >= 4 {
+            break;
+        }
+        assert!(Instant::now() < wait, "{list:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// What dies again and again at one place is not copied for ever, though all of the recording is known.
+#[test]
+fn a_second_open_gives_up_checkpoints_behind_a_place_where_processes_die() {
+    let world = World {
+        dies: Some(500),
+        ..World::new(900)
+    };
+    let mut trip = open(world, tiny());
+    trip.go(Call::Go { to: Target::End });
+    let (dir, world) = (trip.dir, trip.host.world.clone());
+    let wait = Instant::now() + Duration::from_secs(10);
+    while !dir.path().join("survey").exists() {
+        assert!(Instant::now() < wait);
+        std::thread::yield_now();
+    }
+    drop(trip.session);
+    let deaths = Arc::clone(&world.deaths);
+    deaths.store(1000, Ordering::SeqCst);
+    let mut again = open_in(dir, world, tiny()).unwrap();
+    while deaths.load(Ordering::SeqCst) == 1000 {
+        assert!(Instant::now() < wait, "nothing died");
+        std::thread::yield_now();
+    }
+    for n in 0..2000 {
+        again.go(Call::Go {
+            to: Target::Time(Time(1 + n * 7 % 400)),
+        });
+    }
+    assert!(deaths.load(Ordering::SeqCst) >= 990, "{deaths:?} are left of a thousand");
+}
+
+#[test]
 fn checkpoints_keep_to_their_number() {
     let mut trip = open(World::new(60_000), tiny());
     for t in [60_000, 3, 40_000, 39_000, 100, 59_000] {

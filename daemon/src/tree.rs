@@ -164,6 +164,22 @@ impl Tree {
             }
             Err(fault) => return Err(fault),
         };
+        self.insert(place, process, cost, pinned);
+        Ok(())
+    }
+
+    /// A process that stands there already becomes a checkpoint.
+    pub(crate) fn adopt(&mut self, mut process: Process, cost: u64) -> Result<(), Fault> {
+        let at = order(process.position());
+        let place = self.checkpoints.partition_point(|c| order(c.process.position()) < at);
+        if self.checkpoints.get(place).is_none_or(|c| order(c.process.position()) != at) {
+            process.watch(Vec::new())?;
+            self.insert(place, process, cost, false);
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, place: usize, process: Process, cost: u64, pinned: bool) {
         self.last_id += 1;
         // It will share as much as the others do, once the runner has gone on.
         let taken_kib = match self.placement.size() {
@@ -185,7 +201,6 @@ impl Tree {
             self.measure();
         }
         self.trim(cost);
-        Ok(())
     }
 
     /// Costs at which a seek from `from` to `target` should leave checkpoints.
@@ -208,12 +223,18 @@ impl Tree {
         let places: Vec<(Time, u64)> = places.map(|t| (t, facts.costs.at(t))).chain(last).collect();
         let wide = |two: &&[(Time, u64)]| two[0].0 >= time && self.placement.is_wide(two[1].1.saturating_sub(two[0].1), window);
         let two = places.windows(2).find(wide)?;
+        let (begin, end) = (two[0].0, two[1].0);
         let costs = self.placement.inside(two[0].1, two[1].1, window);
-        Some(Gap {
-            begin: two[0].0,
-            end: two[1].0,
-            wanted: costs.into_iter().map(|c| facts.costs.time_at(c)).collect(),
-        })
+        let index = self.known.index();
+        // What the index leads to is then searched from its beginning on, and nothing else.
+        let on_boundary = |cost| {
+            let time = facts.costs.time_at(cost);
+            let near = |&t: &Time| begin < t && t < end && facts.costs.at(t).abs_diff(cost) <= window / 2;
+            index.boundary_near(time).filter(near).unwrap_or(time)
+        };
+        let mut wanted: Vec<Time> = costs.into_iter().map(on_boundary).collect();
+        wanted.dedup();
+        Some(Gap { begin, end, wanted })
     }
 
     /// After a death: drops what died, and the checkpoint the dead one was copied from.

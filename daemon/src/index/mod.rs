@@ -55,6 +55,14 @@ impl Index {
         self.stretches.last().map_or(Time::BEGIN, |s| s.end)
     }
 
+    /// The beginning or end of a stretch that is nearest to `time`.
+    pub(crate) fn boundary_near(&self, time: Time) -> Option<Time> {
+        let after = self.stretches.partition_point(|s| s.end < time);
+        let around = after.saturating_sub(1)..(after + 1).min(self.stretches.len());
+        let ends = self.stretches.get(around).unwrap_or_default();
+        ends.iter().map(|s| s.end).min_by_key(|end| end.0.abs_diff(time.0))
+    }
+
     /// Bytes it takes, about.
     #[cfg(test)]
     pub(crate) fn size(&self) -> usize {

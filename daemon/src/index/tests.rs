@@ -182,3 +182,16 @@ fn numbers_are_packed() {
         assert!(unpack(cut).count() <= 1);
     }
 }
+
+#[test]
+fn the_nearest_boundary() {
+    let mut index = Index::default();
+    assert_eq!(index.boundary_near(Time(5)), None);
+    index.begin(Time(1), stretch(&[], &[], vec![]));
+    for end in [10, 20, 40] {
+        index.add(Time(end), stretch(&[], &[], vec![]));
+    }
+    let near = |time| index.boundary_near(Time(time)).map(|t| t.0);
+    let all = [0, 1, 5, 6, 10, 14, 29, 31, 40, 99].map(near);
+    assert_eq!(all, [1, 1, 1, 10, 10, 10, 20, 40, 40, 40].map(Some));
+}
