@@ -12,15 +12,15 @@
 use crate::common::{BreakpointPlace, Direction, Frame, FrameNumber, Limits, Location, Scope, SourceFile, Thread, Time, Variable};
 pub use crate::query::{Query, QueryOf, SomeRows};
 pub use crate::told::{
-    Bookmark, BreakpointInfo, Change, CheckpointInfo, Moment, OutputLine, Past, Printed, Stop, StopReason, TraceInfo, Value, ValueChange,
-    Watch,
+    Bookmark, BreakpointInfo, Change, CheckpointInfo, Evaluations, Moment, OutputLine, Past, Printed, Stop, StopReason, TraceInfo, Value,
+    ValueChange, Watch,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Version of this link. Changed whenever a frame's meaning changes.
-pub const VERSION: u32 = 10;
+pub const VERSION: u32 = 11;
 
 /// First four bytes of [`Hello`]: refuses strangers before any decoding of theirs matters.
 pub const MAGIC: [u8; 4] = *b"rdb1";

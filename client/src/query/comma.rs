@@ -3,7 +3,6 @@
 
 use super::Sink;
 use super::columns::{Columns, Field, Kind, Record};
-use crate::Fault;
 use csv::Writer;
 use std::io::{self, Write};
 
@@ -12,21 +11,33 @@ pub(super) struct Csv<W: Write> {
     names: Vec<String>,
     /// Expressions may raise.
     errors: bool,
+    /// The line of names is written.
+    begun: bool,
 }
 
 impl<W: Write> Csv<W> {
-    pub(super) fn new(out: W, columns: &Columns) -> Result<Csv<W>, Fault> {
-        let names: Vec<String> = columns.all.iter().map(|c| c.0.clone()).collect();
-        let errors = columns.all.iter().any(|c| c.1 == Kind::Value);
-        let mut out = Writer::from_writer(out);
-        out.write_record(names.iter().map(String::as_str).chain(errors.then_some("errors")))
-            .map_err(io::Error::from)?;
-        Ok(Csv { out, names, errors })
+    pub(super) fn new(out: W, columns: &Columns) -> Csv<W> {
+        Csv {
+            out: Writer::from_writer(out),
+            names: columns.all.iter().map(|c| c.0.clone()).collect(),
+            errors: columns.all.iter().any(|c| c.1 == Kind::Value),
+            begun: false,
+        }
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        if !self.begun {
+            let names = self.names.iter().map(String::as_str);
+            self.out.write_record(names.chain(self.errors.then_some("errors")))?;
+            self.begun = true;
+        }
+        Ok(())
     }
 }
 
 impl<W: Write> Sink for Csv<W> {
     fn row(&mut self, record: &Record<'_>) -> io::Result<()> {
+        self.begin()?;
         for field in record {
             self.out.write_field(field.shown().as_bytes())?;
         }
@@ -40,6 +51,11 @@ impl<W: Write> Sink for Csv<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.begin()?;
         self.out.flush()
     }
 }

@@ -53,6 +53,14 @@ trait Sink {
     fn end(&mut self) -> io::Result<()> {
         self.flush()
     }
+
+    /// No more rows come, for it failed: those given are to be seen, and nothing where there are none.
+    ///
+    /// # Errors
+    /// From writing.
+    fn fail(&mut self) -> io::Result<()> {
+        self.flush()
+    }
 }
 
 /// Runs the subcommand; the exit status.
@@ -73,12 +81,12 @@ pub fn run(places: &Places, args: &QueryArgs) -> Result<u8, Fault> {
     let mut sink: Box<dyn Sink> = match args.format {
         QueryFormat::Table => Box::new(table::Table::new(out(), &columns)),
         QueryFormat::Jsonl => Box::new(jsonl::JsonLines::new(out(), &columns)),
-        QueryFormat::Csv => Box::new(comma::Csv::new(out(), &columns)?),
+        QueryFormat::Csv => Box::new(comma::Csv::new(out(), &columns)),
         QueryFormat::Parquet => Box::new(parquet::Parquet::new(out(), &columns)),
     };
     let brake = Brake::default();
     brake.watch()?;
-    let mut status = 0;
+    let (mut status, mut answered) = (0, false);
     let mut left = query.limit;
     for trace in &all {
         let asked = Query {
@@ -87,24 +95,32 @@ pub fn run(places: &Places, args: &QueryArgs) -> Result<u8, Fault> {
         };
         let done = one(places, args, trace, asked, &brake, &columns, sink.as_mut());
         match done {
-            Ok(rows) => left = left.map(|l| l.saturating_sub(rows)),
+            Ok(rows) => {
+                answered = true;
+                left = left.map(|l| l.saturating_sub(rows));
+            }
             Err(fault) if all.len() > 1 && matches!(&fault, Fault::Said { status, .. } if *status != INTERRUPTED) => {
                 eprintln!("rdbctl: {}: {fault}", trace.display());
                 status = 1;
             }
-            Err(fault) => {
+            Err(Fault::Said { status: INTERRUPTED, .. }) => {
                 sink.end()?;
-                return match fault {
-                    Fault::Said { status: INTERRUPTED, .. } => Ok(INTERRUPTED),
-                    fault => Err(fault),
-                };
+                return Ok(INTERRUPTED);
+            }
+            Err(fault) => {
+                sink.fail()?;
+                return Err(fault);
             }
         }
         if left == Some(0) {
             break;
         }
     }
-    sink.end()?;
+    if answered {
+        sink.end()?
+    } else {
+        sink.fail()?
+    }
     Ok(status)
 }
 

@@ -173,9 +173,7 @@ pub fn place(place: &BreakpointPlace, sources: &Sources) -> String {
         BreakpointPlace::Calls { name } => format!("at each call of {name}"),
         BreakpointPlace::Output { pattern } => format!("at output that matches {pattern}"),
         BreakpointPlace::Value { expression, call, .. } => {
-            let call = call
-                .as_ref()
-                .map(|c| format!(" in the call of {} from time {} on", c.function, c.from));
+            let call = call.as_ref().map(|c| format!(" in the {} from time {} on", c.what(), c.from));
             format!("at each change of {expression}{}", call.unwrap_or_default())
         }
         BreakpointPlace::Raise { class: Some(class) } => format!("where {class} is raised"),
