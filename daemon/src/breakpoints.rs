@@ -315,7 +315,7 @@ impl Marks {
                     mark.condition.clone_from(&prepared);
                     mark.test = prepared.as_ref().and_then(Prepared::predicate);
                     mark.told = false;
-                    mark.spent = Arc::default();
+                    mark.spent = mark.watching.as_ref().map_or_else(Arc::default, |w| w.spent.clone());
                 }
                 Change::Ignore(count) => mark.info.ignore = *count,
                 Change::Enabled(enabled) => mark.info.enabled = *enabled,

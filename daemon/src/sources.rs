@@ -91,7 +91,8 @@ fn ends_with(path: &str, suffix: &str) -> bool {
 /// A few of them, in one line.
 fn some<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut all: Vec<&str> = names.collect();
-    all.sort_unstable();
+    // The program's own first: a list that is cut is to have those.
+    all.sort_unstable_by_key(|name| (name.contains("/lib/python"), *name));
     all.dedup();
     let more = all.len() > SOME;
     all.truncate(SOME);

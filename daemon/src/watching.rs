@@ -46,9 +46,9 @@ pub(crate) struct Watching {
 /// are now, and those the code stores (`STORE_NAME`; of more than 256 names any may be).
 const NAMES: &str = "(lambda c, d, g, b, v: 'global' if d is g else ' '.join([\
     'slots' if c.co_flags & 1 else 'body', *c.co_varnames, *c.co_cellvars, *c.co_freevars, *([] if c.co_flags & 1 else [\
-    *[k for k in d if k.__class__ is ''.__class__], *(c.co_names if c.co_names[256:] else [\
+    *([k for k in d if k.__class__ is ''.__class__] if b.isinstance(d, b.dict) else []), *(c.co_names if c.co_names[256:] else [\
     c.co_names[a] for o, a in b.zip(c.co_code[::2], c.co_code[1::2]) if o == (90 if v < 13 else 114)])])]))\
-    (__rdb_code, __import__('builtins').locals(), __rdb_globals, __import__('builtins'), __import__('sys').version_info[1])";
+    (__rdb_code, __rdb_locals, __rdb_globals, __import__('builtins'), __import__('sys').version_info[1])";
 
 /// The names that a frame's code has for variables of its own.
 #[derive(Debug, Default)]

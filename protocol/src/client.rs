@@ -187,7 +187,7 @@ pub enum Call {
         id: Option<u32>,
     },
     /// From now on moves that step ([`Call::Step`], [`Call::Next`], [`Call::Finish`]) do not stop in these files, but go on that way;
-    /// breakpoints there do stop them. Reply: [`Reply::Done`].
+    /// breakpoints there do stop them. Reply: [`Reply::Skipping`].
     Skip {
         /// A file's path or the end of it, with `*` and `?`, or a module's or package's dotted name; replaces those before.
         patterns: Vec<String>,
@@ -299,6 +299,8 @@ pub enum Reply {
     Breakpoints(Vec<BreakpointInfo>),
     /// The value.
     Evaluated(Value),
+    /// Patterns that match no file that the program ran.
+    Skipping(Vec<String>),
     /// Stop points.
     Passed(Vec<(Time, Location)>),
     /// The stack.

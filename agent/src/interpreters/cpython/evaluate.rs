@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 use super::Stops;
+use super::inline_names::locals as locals_of;
 use super::objects::{TP_DEALLOC, TP_FLAGS, type_of};
 use super::traps;
 use crate::arch::entry;
@@ -25,10 +26,14 @@ use rdb_protocol::{Limits, Scope, Variable};
 
 /// In evaluated code: the dictionary of the frame's global names itself, where the code is given a copy.
 const GLOBALS: &str = "__rdb_globals";
+/// The same of its local ones, or whatever it has for that.
+const LOCALS: &str = "__rdb_locals";
 /// In evaluated code: the generator or coroutine whose frame it is; there is no such name in other frames.
 const GENERATOR: &str = "__rdb_generator";
 /// Where a frame object says which frame it is of.
 const FRAME_OBJECT_FRAME: u64 = 24;
+/// Of a code object: variables have slots.
+const OPTIMIZED: u32 = 1;
 const EVAL_INPUT: u64 = 258;
 const FILE_INPUT: u64 = 257;
 /// Below the stack pointer: the red zone, and room for what a dispatch may have below it.
@@ -381,13 +386,32 @@ pub fn evaluate(
     let frame = py.frame(frame)?;
     let (globals, locals) = py.namespace(frame)?;
     let names = py.call("PyDict_Copy", &[globals])?;
-    py.call("PyDict_Update", &[names, locals])?;
+    let (layout, activation): (_, u64) = (py.stops.layout(), get(frame + FRAME_OBJECT_FRAME));
+    let code = get::<u64>(activation + layout.frame_code) & !3;
+    if get::<u32>(code + layout.co_flags) & OPTIMIZED == 0 {
+        // The body of a class sees variables of the function around it, which are not among its own.
+        let cell = py.stops.symbol("PyCell_Type").unwrap_or(0);
+        for outer in locals_of(layout, code, |_| true) {
+            let value = outer.value(layout, activation, cell);
+            if value != 0 {
+                let name = CString::new(outer.name).map_err(|e| e.to_string())?;
+                py.call("PyDict_SetItemString", &[names, name.as_ptr() as u64, value])?;
+            }
+        }
+    }
+    // A class body may have names that cannot be listed (`__prepare__`), but be looked up.
+    let listed = py.call("PyDict_Update", &[names, locals])? & u64::from(u32::MAX) == 0;
+    if !listed {
+        py.call("PyErr_Clear", &[])?;
+    }
     // Some frames have none of their own (namedtuple's): who debugs wants them all the same.
     let builtins = py.call("PyImport_AddModule", &[c"builtins".as_ptr() as u64])?;
     py.call("PyDict_SetItemString", &[names, c"__builtins__".as_ptr() as u64, builtins])?;
-    if source.contains(GLOBALS) {
-        let name = CString::new(GLOBALS).map_err(|e| e.to_string())?;
-        py.call("PyDict_SetItemString", &[names, name.as_ptr() as u64, globals])?;
+    for (name, object) in [(GLOBALS, globals), (LOCALS, locals)] {
+        if source.contains(name) {
+            let name = CString::new(name).map_err(|e| e.to_string())?;
+            py.call("PyDict_SetItemString", &[names, name.as_ptr() as u64, object])?;
+        }
     }
     if source.contains(GENERATOR)
         && let Some(generator) = py.stops.generator_of(get(frame + FRAME_OBJECT_FRAME))
@@ -410,7 +434,7 @@ pub fn evaluate(
         note(Moment::Senseless);
         return py.raised(note);
     }
-    let value = py.call("PyEval_EvalCode", &[code, names, names])?;
+    let value = py.call("PyEval_EvalCode", &[code, names, if listed { names } else { locals }])?;
     if value == 0 {
         return py.raised(note);
     }
