@@ -164,6 +164,8 @@ mod tests {
             "no function Run ran in this recording; similar ones: run"
         );
         assert_eq!(function("zzz").unwrap_err(), "no function zzz ran in this recording");
+        let cut = ["/usr/lib/python3.13/json/scanner.py", "app.py"].into_iter();
+        assert_eq!(some(cut), "app.py, /usr/lib/python3.13/json/scanner.py", "one's own first");
     }
 
     #[test]

@@ -344,6 +344,12 @@ fn what_a_dictionary_does_not_hold_is_refused_and_code_executed_has_names_of_its
             "c",
             "history q",
             "watch q + count",
+            "go start",
+            "tbreak bodies.py:89",
+            "c",
+            "p p",
+            "p count",
+            "p nobody",
         ];
         let answers = sandbox.batch(&trace, &script.map(String::from));
         let error = answers[2]["error"]["text"].as_str().unwrap();
@@ -363,6 +369,19 @@ fn what_a_dictionary_does_not_hold_is_refused_and_code_executed_has_names_of_its
             text(&answers[8]).contains(&format!("in the {what} that begins at time {}", at - 1)),
             "{}",
             answers[8]
+        );
+        // What can be looked up there can be evaluated.
+        assert_eq!(
+            (text(&answers[12]), text(&answers[13])),
+            ("1", "100"),
+            "{} {}",
+            answers[12],
+            answers[13]
+        );
+        assert!(
+            answers[14]["error"]["text"].as_str().unwrap().contains("NameError"),
+            "{}",
+            answers[14]
         );
     }
 }

@@ -127,7 +127,11 @@ pub fn backtrace(frames: &[Frame], more: bool, innermost: Option<StopKind>, sour
     }
     let mut text = String::from("Call stack (most recent call last):\n");
     if more {
-        text.push_str(&format!("  ... (only the innermost {} frames are shown)\n", frames.len()));
+        let shown = match frames.len() {
+            1 => "frame is".to_owned(),
+            n => format!("{n} frames are"),
+        };
+        text.push_str(&format!("  ... (only the innermost {shown} shown)\n"));
     }
     for (depth, frame) in frames.iter().enumerate().rev() {
         text.push_str("  ");
