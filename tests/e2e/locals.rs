@@ -344,6 +344,7 @@ fn what_a_dictionary_does_not_hold_is_refused_and_code_executed_has_names_of_its
             "c",
             "history q",
             "watch q + count",
+            "delete",
             "go start",
             "tbreak bodies.py:89",
             "c",
@@ -372,16 +373,16 @@ fn what_a_dictionary_does_not_hold_is_refused_and_code_executed_has_names_of_its
         );
         // What can be looked up there can be evaluated.
         assert_eq!(
-            (text(&answers[12]), text(&answers[13])),
+            (text(&answers[13]), text(&answers[14])),
             ("1", "100"),
             "{} {}",
-            answers[12],
-            answers[13]
+            answers[13],
+            answers[14]
         );
         assert!(
-            answers[14]["error"]["text"].as_str().unwrap().contains("NameError"),
+            answers[15]["error"]["text"].as_str().unwrap().contains("NameError"),
             "{}",
-            answers[14]
+            answers[15]
         );
     }
 }
