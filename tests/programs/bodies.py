@@ -16,9 +16,9 @@ class Plain:
     items.append(count)
     del i
     count = "end"
-    many = {**{str(k): k for k in range(40)}}
+    many = {**{str(k): k for k in range(3)}}
     locals().update(many)
-    i = locals().get("7")
+    i = locals().get("2")
 
     class Inner:
         count = 5
