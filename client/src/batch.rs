@@ -58,8 +58,11 @@ fn is_pipe() -> bool {
     fs::metadata("/proc/self/fd/0").is_ok_and(|m| m.file_type().is_fifo() || m.file_type().is_socket())
 }
 
-/// The script to read after the commands of the command line, if any, and whether it is standard input.
-fn script(args: &BatchArgs) -> Result<Option<(Box<dyn BufRead>, bool)>, Fault> {
+/// Lines to read, and whether they come from standard input.
+type Script = (Box<dyn BufRead>, bool);
+
+/// The script to read after the commands of the command line, if any.
+fn script(args: &BatchArgs) -> Result<Option<Script>, Fault> {
     match &args.script {
         None if !args.execute.is_empty() => Ok(None),
         Some(path) if path != Path::new("-") => {
