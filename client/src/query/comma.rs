@@ -11,7 +11,7 @@ pub(super) struct Csv<W: Write> {
     names: Vec<String>,
     /// Expressions may raise.
     errors: bool,
-    /// The line of names is written.
+    /// The names were written.
     begun: bool,
 }
 
@@ -26,10 +26,9 @@ impl<W: Write> Csv<W> {
     }
 
     fn begin(&mut self) -> io::Result<()> {
-        if !self.begun {
+        if !std::mem::replace(&mut self.begun, true) {
             let names = self.names.iter().map(String::as_str);
             self.out.write_record(names.chain(self.errors.then_some("errors")))?;
-            self.begun = true;
         }
         Ok(())
     }
@@ -56,6 +55,10 @@ impl<W: Write> Sink for Csv<W> {
 
     fn end(&mut self) -> io::Result<()> {
         self.begin()?;
-        self.out.flush()
+        self.flush()
+    }
+
+    fn cut(&mut self) -> io::Result<()> {
+        self.flush()
     }
 }

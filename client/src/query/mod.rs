@@ -54,12 +54,12 @@ trait Sink {
         self.flush()
     }
 
-    /// No more rows come, for it failed: those given are to be seen, and nothing where there are none.
+    /// No more rows come, for a reason that will be told: of no rows at all there is nothing to be seen.
     ///
     /// # Errors
     /// From writing.
-    fn fail(&mut self) -> io::Result<()> {
-        self.flush()
+    fn cut(&mut self) -> io::Result<()> {
+        self.end()
     }
 }
 
@@ -103,24 +103,19 @@ pub fn run(places: &Places, args: &QueryArgs) -> Result<u8, Fault> {
                 eprintln!("rdbctl: {}: {fault}", trace.display());
                 status = 1;
             }
-            Err(Fault::Said { status: INTERRUPTED, .. }) => {
-                sink.end()?;
-                return Ok(INTERRUPTED);
-            }
             Err(fault) => {
-                sink.fail()?;
-                return Err(fault);
+                sink.cut()?;
+                return match fault {
+                    Fault::Said { status: INTERRUPTED, .. } => Ok(INTERRUPTED),
+                    fault => Err(fault),
+                };
             }
         }
         if left == Some(0) {
             break;
         }
     }
-    if answered {
-        sink.end()?
-    } else {
-        sink.fail()?
-    }
+    if answered { sink.end()? } else { sink.cut()? }
     Ok(status)
 }
 

@@ -220,7 +220,7 @@ impl<W: Write + Send> Sink for Parquet<W> {
         })
     }
 
-    fn fail(&mut self) -> io::Result<()> {
+    fn cut(&mut self) -> io::Result<()> {
         // What is there is worth a file.
         if self.rows > 0 { self.end() } else { Ok(()) }
     }

@@ -81,4 +81,8 @@ impl<W: Write> Sink for Table<W> {
         self.begin()?;
         self.out.flush()
     }
+
+    fn cut(&mut self) -> io::Result<()> {
+        self.flush()
+    }
 }
