@@ -115,7 +115,11 @@ pub fn run(places: &Places, args: &QueryArgs) -> Result<u8, Fault> {
             break;
         }
     }
-    if answered { sink.end()? } else { sink.cut()? }
+    if answered {
+        sink.end()?
+    } else {
+        sink.cut()?
+    }
     Ok(status)
 }
 
