@@ -2,13 +2,17 @@
 
 use crate::cli::BatchArgs;
 use crate::commands::Debugger;
-use crate::link::{Launcher, Session};
+use crate::link::{Interrupter, Launcher, Session};
 use crate::paths::{Places, as_text};
 use crate::show::{Colour, json};
 use crate::{Fault, fault};
-use std::fs::File;
+use signal_hook::consts::SIGINT;
+use signal_hook::iterator::Signals;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::thread;
 
 /// Runs the subcommand; the exit status.
 ///
@@ -24,23 +28,48 @@ pub fn run(places: &Places, args: &BatchArgs) -> Result<u8, Fault> {
     if args.breakpoints {
         debugger.keep_breakpoints()?;
     }
+    let interrupter = debugger.session_mut().interrupter();
+    if args.json && script.as_ref().is_some_and(|s| s.1) && is_pipe() {
+        watch_interrupts(interrupter.clone())?;
+    }
     let lines = args
         .execute
         .iter()
         .map(|l| Ok(l.clone()))
-        .chain(script.into_iter().flat_map(BufRead::lines));
+        .chain(script.into_iter().flat_map(|s| s.0.lines()))
+        .inspect(|_| interrupter.busy());
     commands(&mut debugger, lines, args.json, &mut io::stdout().lock(), &mut io::stderr().lock())
 }
 
+/// A program at the other end of two pipes is where a prompt's user would be: an interrupt aborts the command under way, and it goes on.
+/// It ends by closing the pipe. An interrupt that finds no command is too late, and does nothing.
+fn watch_interrupts(interrupter: Interrupter) -> Result<(), Fault> {
+    let mut signals = Signals::new([SIGINT]).map_err(|e| Fault::new(format!("cannot watch for interrupts: {e}")))?;
+    thread::spawn(move || {
+        for _ in signals.forever() {
+            interrupter.interrupt();
+        }
+    });
+    Ok(())
+}
+
+/// Whether standard input is a pipe.
+fn is_pipe() -> bool {
+    fs::metadata("/proc/self/fd/0").is_ok_and(|m| m.file_type().is_fifo() || m.file_type().is_socket())
+}
+
+/// Lines to read, and whether they come from standard input.
+type Script = (Box<dyn BufRead>, bool);
+
 /// The script to read after the commands of the command line, if any.
-fn script(args: &BatchArgs) -> Result<Option<Box<dyn BufRead>>, Fault> {
+fn script(args: &BatchArgs) -> Result<Option<Script>, Fault> {
     match &args.script {
         None if !args.execute.is_empty() => Ok(None),
         Some(path) if path != Path::new("-") => {
             let file = File::open(path).map_err(|e| Fault::new(format!("cannot read the script {}: {e}", path.display())))?;
-            Ok(Some(Box::new(BufReader::new(file))))
+            Ok(Some((Box::new(BufReader::new(file)), false)))
         }
-        _ => Ok(Some(Box::new(io::stdin().lock()))),
+        _ => Ok(Some((Box::new(io::stdin().lock()), true))),
     }
 }
 

@@ -34,6 +34,7 @@ pub enum Subcommand {
     /// Run commands on a recording, without a prompt
     #[command(
         after_help = "Example:\n  rdbctl batch latest -e 'go end' -e 'break total' -e bcontinue -e 'print rows' --json\n\n\
+        With --json and commands from a pipe, an interrupt (SIGINT) aborts the command under way, not the batch.\n\
         The exit status is 0, 1 if a command was refused or had a negative answer, 2 on usage or fault."
     )]
     Batch(BatchArgs),

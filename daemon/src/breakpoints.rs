@@ -4,11 +4,12 @@ use crate::life::Prepared;
 use crate::saved::Saved;
 use crate::watching::Watching;
 use rdb_protocol::BreakpointPlace;
-use rdb_protocol::client::{BreakpointInfo, Change};
+use rdb_protocol::client::{BreakpointInfo, Change, Evaluations};
 use rdb_protocol::predicate::Predicate;
 use rdb_protocol::replay::Breakpoint;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Number of the place that `until` looks for; those of breakpoints begin at 1.
 pub(crate) const UNTIL: u32 = 0;
@@ -51,6 +52,31 @@ struct Mark {
     action: Option<Prepared>,
     /// The user knows that the condition fails.
     told: bool,
+    /// What evaluating has cost, by all copies of the set: an aborted search has cost it, too.
+    spent: Arc<Spent>,
+}
+
+/// Evaluations in copies of the program.
+#[derive(Debug, Default)]
+pub(crate) struct Spent {
+    count: AtomicU64,
+    microseconds: AtomicU64,
+}
+
+impl Spent {
+    /// Adds one that took so long.
+    pub(crate) fn add(&self, time: Duration) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
+    }
+
+    fn told(&self) -> Evaluations {
+        Evaluations {
+            count: self.count.load(Ordering::Relaxed),
+            microseconds: self.microseconds.load(Ordering::Relaxed),
+        }
+    }
 }
 
 impl Mark {
@@ -143,7 +169,18 @@ impl Marks {
 
     /// As a client wants them.
     pub(crate) fn infos(&self) -> Vec<BreakpointInfo> {
-        self.list.iter().map(|m| m.info.clone()).collect()
+        let info = |m: &Mark| BreakpointInfo {
+            evaluations: m.spent.told(),
+            ..m.info.clone()
+        };
+        self.list.iter().map(info).collect()
+    }
+
+    /// The condition of this one was evaluated, which took so long.
+    pub(crate) fn spend(&self, id: u32, time: Duration) {
+        if let Some(mark) = self.list.iter().find(|m| m.info.id == id) {
+            mark.spent.add(time);
+        }
     }
 
     /// As they are saved.
@@ -193,6 +230,7 @@ impl Marks {
             watching: None,
             action,
             told: false,
+            spent: Arc::default(),
         });
         self.list.sort_by_key(|m| m.info.id);
         info
@@ -203,6 +241,7 @@ impl Marks {
         let times = watching.turns();
         let info = self.add(asked, BreakpointPlace::Times { times }, condition, None);
         if let Some(mark) = self.list.iter_mut().find(|m| m.info.id == info.id) {
+            mark.spent = watching.spent.clone();
             mark.watching = Some(watching);
         }
         info
@@ -276,6 +315,7 @@ impl Marks {
                     mark.condition.clone_from(&prepared);
                     mark.test = prepared.as_ref().and_then(Prepared::predicate);
                     mark.told = false;
+                    mark.spent = mark.watching.as_ref().map_or_else(Arc::default, |w| w.spent.clone());
                 }
                 Change::Ignore(count) => mark.info.ignore = *count,
                 Change::Enabled(enabled) => mark.info.enabled = *enabled,

@@ -12,8 +12,8 @@ use rdb_protocol::replay::{Follow, Object, Passing};
 use rdb_protocol::{Activation, Frame, Location, StopKind, Time, WatchedCall};
 
 impl Timeline {
-    /// The call that executes a frame of the stack at the cursor, which stays there.
-    pub(crate) fn call(&mut self, watch: &Watch, frame: Frame, task: &mut Task<'_>) -> Result<WatchedCall, Fault> {
+    /// The call that executes a frame of the stack at the cursor, which stays there. `body`: its variables are in a dictionary.
+    pub(crate) fn call(&mut self, watch: &Watch, frame: Frame, body: bool, task: &mut Task<'_>) -> Result<WatchedCall, Fault> {
         if self.here.instruction > 0 {
             return Err(Fault::told(
                 FailureCode::Invalid,
@@ -48,6 +48,7 @@ impl Timeline {
             function: frame.function,
             from,
             until,
+            body,
         })
     }
 

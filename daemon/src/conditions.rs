@@ -9,6 +9,7 @@ use crate::life::Prepared;
 use crate::replay::Process;
 use rdb_protocol::client::{FailureCode, Printed, ValueChange};
 use rdb_protocol::{FrameNumber, Time};
+use std::time::Instant;
 
 /// What came of looking at the breakpoints of one stop point.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,7 +86,10 @@ fn judge_all(process: &mut Process, ids: &[u32], marks: &Marks, interrupt: &Inte
             verdict.hit.push(id);
             continue;
         };
-        match holds(process, condition, interrupt)? {
+        let begun = Instant::now();
+        let held = holds(process, condition, interrupt);
+        marks.spend(id, begun.elapsed());
+        match held? {
             Ok(true) => verdict.hit.push(id),
             Ok(false) => {}
             Err(error) if !marks.is_told(id) => verdict.failed.push((id, error)),

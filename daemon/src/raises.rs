@@ -160,11 +160,11 @@ fn found(all: &[Raise], classes: &[Vec<String>], wanted: impl Fn(&[String]) -> b
     let mut times: Vec<Time> = all.iter().filter(of_class).map(|r| r.time).collect();
     times.sort_unstable();
     times.dedup();
-    let note = counted(all, classes, &wanted);
+    let note = format!("raised: {}", counted(all, classes, &wanted));
     (!times.is_empty()).then_some(Found { times, note })
 }
 
-/// `KeyError (2), ValueError`: the most frequent first.
+/// `KeyError (2), ValueError (1)`: the most frequent first.
 fn counted(all: &[Raise], classes: &[Vec<String>], wanted: impl Fn(&[String]) -> bool) -> String {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for raise in all {
@@ -177,10 +177,7 @@ fn counted(all: &[Raise], classes: &[Vec<String>], wanted: impl Fn(&[String]) ->
     let mut counts: Vec<(&str, u64)> = counts.into_iter().collect();
     counts.sort_by_key(|c| std::cmp::Reverse(c.1));
     let more = if counts.len() > SOME { ", ..." } else { "" };
-    let shown = counts.into_iter().take(SOME).map(|(name, n)| match n {
-        1 => name.to_string(),
-        n => format!("{name} ({n})"),
-    });
+    let shown = counts.into_iter().take(SOME).map(|(name, n)| format!("{name} ({n})"));
     shown.collect::<Vec<_>>().join(", ") + more
 }
 
@@ -218,10 +215,10 @@ mod tests {
         let raise = |time, class| Raise { time: Time(time), class };
         let all = [raise(7, 1), raise(3, 0), raise(3, 0), raise(9, 2)];
         let lookup = found(&all, &classes, |n| n.iter().any(|n| is_called(n, "LookupError"))).unwrap();
-        assert_eq!((lookup.times, lookup.note.as_str()), (vec![Time(3)], "KeyError (2)"));
+        assert_eq!((lookup.times, lookup.note.as_str()), (vec![Time(3)], "raised: KeyError (2)"));
         let any = found(&all, &classes, |_| true).unwrap();
         assert_eq!(any.times, [3, 7, 9].map(Time));
-        assert_eq!(any.note, "KeyError (2), SystemExit, m.Odd");
+        assert_eq!(any.note, "raised: KeyError (2), SystemExit (1), m.Odd (1)");
         assert_eq!(found(&all, &classes, |n| n[0] == "OSError"), None);
     }
 }

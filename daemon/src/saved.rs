@@ -3,7 +3,7 @@
 
 use crate::fault::Fault;
 use rdb_protocol::BreakpointPlace;
-use rdb_protocol::client::BreakpointInfo;
+use rdb_protocol::client::{BreakpointInfo, Evaluations};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -17,7 +17,7 @@ const MOST_TIMES: usize = 100_000;
 /// A breakpoint as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Saved {
-    /// For people. Hits are of a session, and not kept.
+    /// For people. Hits and what they cost are of a session, and not kept.
     pub breakpoint: BreakpointInfo,
     /// For replay processes; `None` when it is to be found anew.
     pub known: Option<BreakpointPlace>,
@@ -28,7 +28,11 @@ impl Saved {
     pub(crate) fn new(breakpoint: BreakpointInfo, known: &BreakpointPlace) -> Saved {
         let too_long = matches!(known, BreakpointPlace::Times { times } if times.len() > MOST_TIMES);
         Saved {
-            breakpoint: BreakpointInfo { hits: 0, ..breakpoint },
+            breakpoint: BreakpointInfo {
+                hits: 0,
+                evaluations: Evaluations::default(),
+                ..breakpoint
+            },
             known: (!too_long).then(|| known.clone()),
         }
     }

@@ -91,7 +91,8 @@ fn ends_with(path: &str, suffix: &str) -> bool {
 /// A few of them, in one line.
 fn some<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut all: Vec<&str> = names.collect();
-    all.sort_unstable();
+    // The program's own first: a list that is cut is to have those.
+    all.sort_unstable_by_key(|name| (name.contains("/lib/python"), *name));
     all.dedup();
     let more = all.len() > SOME;
     all.truncate(SOME);
@@ -163,6 +164,8 @@ mod tests {
             "no function Run ran in this recording; similar ones: run"
         );
         assert_eq!(function("zzz").unwrap_err(), "no function zzz ran in this recording");
+        let cut = ["/usr/lib/python3.13/json/scanner.py", "app.py"].into_iter();
+        assert_eq!(some(cut), "app.py, /usr/lib/python3.13/json/scanner.py", "one's own first");
     }
 
     #[test]

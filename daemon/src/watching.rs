@@ -6,7 +6,7 @@
 //! one backward at t-1, the last that sees the old one.
 
 use crate::behind::Behind;
-use crate::breakpoints::Marks;
+use crate::breakpoints::{Marks, Spent};
 use crate::conditions::check;
 use crate::fault::Fault;
 use crate::interrupt::Interrupt;
@@ -19,10 +19,10 @@ use crate::slice::Slicer;
 use crate::timeline::{Lookout, Timeline};
 use rdb_protocol::client::{BreakpointInfo, FailureCode, Past, StopReason, ValueChange, Watch};
 use rdb_protocol::replay::{Hits, Observed, RunEnd, Watched};
-use rdb_protocol::{Activation, BreakpointPlace, Time, WatchedCall};
+use rdb_protocol::{Activation, BreakpointPlace, Frame, Time, WatchedCall};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long an evaluation may take: it is executed one instruction at a time.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -36,8 +36,26 @@ pub(crate) struct Watching {
     pub module: String,
     /// The call whose variables it sees, too.
     pub call: Option<WatchedCall>,
+    /// What evaluating has cost.
+    pub spent: Arc<Spent>,
     /// Values seen already: they stay what they are.
     known: Arc<Mutex<BTreeMap<Time, Observed>>>,
+}
+
+/// Asks for the kind of a frame's variables, and for their names. Without an optimised code's slots they are in a dictionary: those there
+/// are now, and those the code stores (`STORE_NAME`; of more than 256 names any may be).
+const NAMES: &str = "(lambda c, d, g, b, v: 'global' if d is g else ' '.join([\
+    'slots' if c.co_flags & 1 else 'body', *c.co_varnames, *c.co_cellvars, *c.co_freevars, *([] if c.co_flags & 1 else [\
+    *([k for k in d if k.__class__ is ''.__class__] if b.isinstance(d, b.dict) else []), *(c.co_names if c.co_names[256:] else [\
+    c.co_names[a] for o, a in b.zip(c.co_code[::2], c.co_code[1::2]) if o == (90 if v < 13 else 114)])])]))\
+    (__rdb_code, __rdb_locals, __rdb_globals, __import__('builtins'), __import__('sys').version_info[1])";
+
+/// The names that a frame's code has for variables of its own.
+#[derive(Debug, Default)]
+struct LocalNames {
+    names: Vec<String>,
+    /// They are kept in a dictionary.
+    body: bool,
 }
 
 /// So many values are kept.
@@ -131,16 +149,10 @@ fn observe(process: &mut Process, watching: &Watching, interrupt: &Interrupt) ->
     let time = process.position().time;
     if let Some(call) = &watching.call {
         if time < call.from {
-            return Ok(failed(format!(
-                "not there yet: that call of {} begins at time {}",
-                call.function, call.from
-            )));
+            return Ok(failed(format!("not there yet: that {} begins at time {}", call.what(), call.from)));
         }
         if let Some(until) = call.until.filter(|&u| time >= u) {
-            return Ok(failed(format!(
-                "out of scope: that call of {} was over at time {until}",
-                call.function
-            )));
+            return Ok(failed(format!("out of scope: that {} was over at time {until}", call.what())));
         }
     }
     if let Some(observed) = watching.known().get(&time) {
@@ -148,7 +160,10 @@ fn observe(process: &mut Process, watching: &Watching, interrupt: &Interrupt) ->
     }
     let source = watching.prepared.source.clone();
     let scope = (watching.module.clone(), watching.call.as_ref().map(|c| c.activation));
-    match process.fork()?.observe(source, scope, bound, DEADLINE, interrupt) {
+    let begun = Instant::now();
+    let observed = process.fork()?.observe(source, scope, bound, DEADLINE, interrupt);
+    watching.spent.add(begun.elapsed());
+    match observed {
         Ok(observed) => {
             let mut known = watching.known();
             if known.len() >= KEPT {
@@ -292,6 +307,7 @@ impl Timeline {
             prepared: self.prepare(expression, task)?,
             module: module.to_string(),
             call,
+            spent: Arc::default(),
             known: Arc::default(),
         };
         let process = self.at_cursor(task)?;
@@ -304,18 +320,20 @@ impl Timeline {
         Ok((note, watching))
     }
 
-    /// The names of the variables of a frame's code, whether they have values or not.
-    fn local_names(&mut self, watch: &Watch, code: u64, task: &mut Task<'_>) -> Result<Vec<String>, Fault> {
-        const NAME: &str = "__rdb_code";
-        let source = format!("' '.join({NAME}.co_varnames + {NAME}.co_cellvars + {NAME}.co_freevars)");
+    /// The names of the variables of a frame's code, whether they have values or not; `None` where these are the global ones.
+    fn local_names(&mut self, watch: &Watch, frame: &Frame, task: &mut Task<'_>) -> Result<Option<LocalNames>, Fault> {
         let process = self.at_cursor(task)?;
-        let bound = vec![(NAME.to_string(), code)];
-        let value = process.fork()?.evaluate(source, watch.frame, bound, DEADLINE, task.interrupt)?;
-        let names = value.text.trim_matches(['\'', '"']).split(' ');
-        Ok(if value.ok {
-            names.map(str::to_string).collect()
-        } else {
-            Vec::new()
+        let bound = vec![("__rdb_code".to_string(), frame.activation.code)];
+        let value = process
+            .fork()?
+            .evaluate(NAMES.to_string(), watch.frame, bound, DEADLINE, task.interrupt)?;
+        let mut words = value.text.trim_matches(['\'', '"']).split(' ').map(str::to_string);
+        Ok(match words.next().filter(|_| value.ok).as_deref() {
+            Some("global") => None,
+            kind => Some(LocalNames {
+                body: kind == Some("body"),
+                names: words.collect(),
+            }),
         })
     }
 
@@ -333,23 +351,23 @@ impl Timeline {
     fn bind(&mut self, watch: &Watch, task: &mut Task<'_>) -> Result<(String, Option<WatchedCall>, Vec<String>), Fault> {
         let mut notes = Vec::new();
         let frames = self.backtrace(watch.frame.thread, watch.frame.number + 1, task)?;
-        let module_level = frames.last().is_none_or(|f| f.function == "<module>");
-        if module_level && !watch.bind {
-            return Ok((watch.expression.clone(), None, notes));
-        }
-        let names = self.local_names(watch, frames.last().map_or(0, |f| f.activation.code), task)?;
+        let local = match frames.last() {
+            Some(frame) => self.local_names(watch, frame, task)?,
+            None => None,
+        };
+        let LocalNames { names, body } = match local {
+            None if !watch.bind => return Ok((watch.expression.clone(), None, notes)),
+            local => local.unwrap_or_default(),
+        };
         let used = substitute(&watch.expression, &|name| names.iter().any(|n| n == name).then(|| name.to_string())).1;
         if !watch.bind {
             let call = match frames.into_iter().last() {
                 Some(frame) if !used.is_empty() => {
-                    let call = self.call(watch, frame, task)?;
+                    let call = self.call(watch, frame, body, task)?;
                     let until = call
                         .until
                         .map_or("not over when the recording ends".to_string(), |u| format!("over at time {u}"));
-                    notes.push(format!(
-                        "in the call of {} that begins at time {} and is {until}",
-                        call.function, call.from
-                    ));
+                    notes.push(format!("in the {} that begins at time {} and is {until}", call.what(), call.from));
                     Some(call)
                 }
                 _ => None,
@@ -364,7 +382,8 @@ impl Timeline {
                 Some(number) => format!("${number}"),
                 None => format!("({})", value.text),
             };
-            notes.push(format!("{name} is {stands_for}"));
+            let note = if value.number.is_none() { ", which never changes" } else { "" };
+            notes.push(format!("{name} is {stands_for}{note}"));
             bound.push((name, stands_for));
         }
         let (text, _) = substitute(&watch.expression, &|name| bound.iter().find(|b| b.0 == name).map(|b| b.1.clone()));

@@ -76,11 +76,14 @@ impl<'a> Work<'a> {
                 t.times(1, direction, task, |t, _, task| t.finish(direction, task))
             }),
             Call::Skip { patterns } => {
-                self.timeline.skipped = match patterns.is_empty() {
-                    true => Vec::new(),
-                    false => matching(&patterns, &self.sources(task)?),
-                };
-                Ok(Reply::Done)
+                if patterns.is_empty() {
+                    self.timeline.skipped.clear();
+                    return Ok(Reply::Skipping(patterns));
+                }
+                let sources = self.sources(task)?;
+                self.timeline.skipped = matching(&patterns, &sources);
+                let useless = |p: &String| matching(std::slice::from_ref(p), &sources).is_empty();
+                Ok(Reply::Skipping(patterns.into_iter().filter(useless).collect()))
             }
             Call::Passed { from, to, limit } => retrying(self.timeline, task, |t, task| t.passed(from, to, limit, task)).map(Reply::Passed),
             Call::Until { place, direction } => {

@@ -12,15 +12,15 @@
 use crate::common::{BreakpointPlace, Direction, Frame, FrameNumber, Limits, Location, Scope, SourceFile, Thread, Time, Variable};
 pub use crate::query::{Query, QueryOf, SomeRows};
 pub use crate::told::{
-    Bookmark, BreakpointInfo, Change, CheckpointInfo, Moment, OutputLine, Past, Printed, Stop, StopReason, TraceInfo, Value, ValueChange,
-    Watch,
+    Bookmark, BreakpointInfo, Change, CheckpointInfo, Evaluations, Moment, OutputLine, Past, Printed, Stop, StopReason, TraceInfo, Value,
+    ValueChange, Watch,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Version of this link. Changed whenever a frame's meaning changes.
-pub const VERSION: u32 = 10;
+pub const VERSION: u32 = 11;
 
 /// First four bytes of [`Hello`]: refuses strangers before any decoding of theirs matters.
 pub const MAGIC: [u8; 4] = *b"rdb1";
@@ -187,7 +187,7 @@ pub enum Call {
         id: Option<u32>,
     },
     /// From now on moves that step ([`Call::Step`], [`Call::Next`], [`Call::Finish`]) do not stop in these files, but go on that way;
-    /// breakpoints there do stop them. Reply: [`Reply::Done`].
+    /// breakpoints there do stop them. Reply: [`Reply::Skipping`].
     Skip {
         /// A file's path or the end of it, with `*` and `?`, or a module's or package's dotted name; replaces those before.
         patterns: Vec<String>,
@@ -299,6 +299,8 @@ pub enum Reply {
     Breakpoints(Vec<BreakpointInfo>),
     /// The value.
     Evaluated(Value),
+    /// Patterns that match no file that the program ran.
+    Skipping(Vec<String>),
     /// Stop points.
     Passed(Vec<(Time, Location)>),
     /// The stack.

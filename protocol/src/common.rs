@@ -1,5 +1,6 @@
 //! Words both links share: time, position, places in source.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -102,6 +103,21 @@ pub struct WatchedCall {
     pub from: Time,
     /// The first stop point at which it is over; `None` where the recording ends before.
     pub until: Option<Time>,
+    /// Its variables are kept in a dictionary: the body of a class, or code that `exec` was given one for.
+    #[serde(default)]
+    pub body: bool,
+}
+
+impl WatchedCall {
+    /// What it is, for people.
+    #[must_use]
+    pub fn what(&self) -> String {
+        match (self.body, self.function.as_str()) {
+            (false, function) => format!("call of {function}"),
+            (true, "<module>") => "run of the code executed".into(),
+            (true, class) => format!("body of class {class}"),
+        }
+    }
 }
 
 /// One frame of a backtrace, innermost first.

@@ -185,6 +185,15 @@ pub struct Printed {
     pub text: String,
 }
 
+/// Evaluations in copies of the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evaluations {
+    /// How many.
+    pub count: u64,
+    /// The time they took, all together.
+    pub microseconds: u64,
+}
+
 /// A breakpoint as clients see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BreakpointInfo {
@@ -202,6 +211,9 @@ pub struct BreakpointInfo {
     pub temporary: bool,
     /// Searches that came to it, its condition holding.
     pub hits: u64,
+    /// What its condition, or the expression watched, has cost where it could not be decided by reading memory.
+    #[serde(default)]
+    pub evaluations: Evaluations,
     /// So many hits are passed over from now on.
     pub ignore: u64,
     /// An expression that is evaluated at each hit, which does then not stop a move.
@@ -222,6 +234,7 @@ impl BreakpointInfo {
             enabled: true,
             temporary: false,
             hits: 0,
+            evaluations: Evaluations::default(),
             ignore: 0,
             action: None,
             commands: Vec::new(),

@@ -14,7 +14,7 @@ class Client:
         """Called when the client is registered."""
 
     def awaken(self):
-        """Called when the session is ready."""
+        """Called when the session is ready, and when Ctrl-C has aborted a move."""
 
     def stop(self, file, line):
         """Called after each move."""
@@ -23,16 +23,16 @@ class Client:
         """Called with what there is to say: values of actions, notes, refusals."""
 
     def showfile(self, file, line):
-        """Called when a client has loaded a file."""
+        """Called with the file and line to be shown: at each stop, and when a client has loaded a file."""
 
     def cleanup(self):
         """Called before the client is let go."""
 
     def cprestop(self):
-        """Called at each stop, before `prestop` code is evaluated."""
+        """Called at each stop, before `prestop` code is evaluated. Code that it gives is evaluated, too."""
 
     def cpoststop(self):
-        """Called before each move, after `poststop` code was evaluated."""
+        """Called before each move, after `poststop` code was evaluated. Code that it gives is evaluated, too."""
 
     # Coming and going.
 
@@ -114,10 +114,12 @@ class Client:
         return [Frame(f["file"], f["line"], f["function"], f["id"]) for f in frames][start:]
 
     def subs(self, *names):
-        """The names of all functions; or for each name that is known its file and first line."""
+        """The names of all functions; or for each name that is known its file, first and last line (`None` where the source is not at hand)."""
         functions = self.db.functions()
         if names:
-            return [(file, line) for wanted in names for name, file, line in functions if name == wanted]
+            found = [(name, file, line) for wanted in names for name, file, line in functions if name == wanted]
+            ends = {file: self.db.last_lines(file) for file in {f for _, f, _ in found}}
+            return [(file, line, ends[file].get((line, name.rpartition(".")[2]))) for name, file, line in found]
         return [name for name, _, _ in functions]
 
     def filesubs(self, file=None):
@@ -161,8 +163,8 @@ class Client:
         """Sets a breakpoint, here or there; gives its number."""
         return self.db.set("break", where, condition=cond)
 
-    def set_tbreak(self, where):
-        """Sets a breakpoint for one stop."""
+    def set_tbreak(self, where=None):
+        """Sets a breakpoint for one stop, here or there."""
         return self.db.set("tbreak", where, temporary=True)
 
     def clr_breaks(self, *places):

@@ -1,4 +1,5 @@
 """One session, and the clients that are told of it."""
+import ast
 import re
 from collections import namedtuple
 
@@ -26,6 +27,7 @@ class Debugger:
         self._here = self._stop(self.link.command("when"))
         self._doubtful = False
         self.link.news = self._heard
+        self.link.interrupted = self._caught
 
     @property
     def here(self):
@@ -42,6 +44,12 @@ class Debugger:
         self._doubtful = True
         self.output(news)
 
+    def _caught(self):
+        # As DB.pm does at an interrupt. The command may have been done just before.
+        self._doubtful = True
+        for client in list(self.clients):
+            client.awaken()
+
     @staticmethod
     def _stop(answer):
         s = answer["stop"]
@@ -57,7 +65,7 @@ class Debugger:
         """Moves: hooks before, the move, what there is to say, hooks after, callbacks."""
         for client in list(self.clients):
             self.hook(client.poststop())
-            client.cpoststop()
+            self.hook(client.cpoststop())
         answer = self.link.command(command)
         self.here = self._stop(answer)
         if self.here.reason in ("breakpoint", "watchpoint"):
@@ -71,7 +79,9 @@ class Debugger:
         if self.tracing:
             self.output(answer["text"])
         for client in list(self.clients):
-            client.cprestop()
+            client.showfile(self.here.file, self.here.line)
+        for client in list(self.clients):
+            self.hook(client.cprestop())
             self.hook(client.prestop())
             client.stop(self.here.file, self.here.line)
         return self.here
@@ -100,6 +110,23 @@ class Debugger:
             else:
                 file = row[:-1]
         return found
+
+    def last_lines(self, file):
+        """Where functions end, by first line and name, as far as this Python can read their file."""
+        text = self.lines(file)[1:]
+        try:
+            tree = ast.parse("\n".join(text) + "\n")
+        except (SyntaxError, ValueError):
+            return {}
+        ends = {}
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                # A function begins with what decorates it.
+                first = min([node.lineno] + [d.lineno for d in node.decorator_list])
+                ends[first, node.name] = node.end_lineno
+            elif isinstance(node, ast.Lambda):
+                ends[node.lineno, "<lambda>"] = max(node.end_lineno, ends.get((node.lineno, "<lambda>"), 0))
+        return ends
 
     def files(self):
         """The files the program ran."""

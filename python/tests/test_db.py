@@ -3,9 +3,15 @@
 `RDB_TEST_TRACE` and `RDB_TEST_RDBCTL` name the recording and the program.
 """
 import os
+import signal
+import threading
 import unittest
 
 import rdb
+
+
+#: An expression that keeps a search busy.
+SLOW = "[i for i in range(10 ** 9)]"
 
 
 class Recorder(rdb.Client):
@@ -122,7 +128,12 @@ class Methods(unittest.TestCase):
     def test_subs(self):
         self.assertIn("Closing.__del__", self.client.subs())
         (found,) = self.client.subs("fib")
-        self.assertEqual((os.path.basename(found[0]), found[1]), ("frames.py", 5))
+        self.assertEqual((os.path.basename(found[0]),) + found[1:], ("frames.py", 5, 9))
+        (made,) = self.client.subs("Closing.__del__")
+        with open(made[0]) as source:
+            text = source.read().splitlines()
+        self.assertIn("def __del__", text[made[1] - 1])
+        self.assertTrue(text[made[2] - 1].strip() and not text[made[2]].strip())
         self.assertEqual(self.client.subs("nobody"), [])
 
     def test_filesubs(self):
@@ -143,6 +154,12 @@ class Methods(unittest.TestCase):
         self.assertTrue(self.client.loadfile("frames.py", 7).endswith("/frames.py"))
         self.assertEqual(self.client.told[-1], ("showfile", "frames.py", 7))
         self.assertIsNone(self.client.loadfile("nothing.py", 1))
+
+    def test_showfile(self):
+        other = Recorder().register(self.db)
+        self.client.cont("frames.py:6")
+        self.assertIn(("showfile", "frames.py", 6), other.told)
+        self.assertLess(self.client.told.index(("showfile", "frames.py", 6)), self.client.told.index(("stop", "frames.py", 6)))
 
     def test_lineevents(self):
         self.client.set_break("frames.py:6", "n == 1")
@@ -168,6 +185,12 @@ class Methods(unittest.TestCase):
         self.assertEqual(self.client.cont().reason, "breakpoint")
         self.assertEqual(self.client.lineevents(), {})
         self.assertEqual(self.client.cont().reason, "main_done")
+
+    def test_set_tbreak_here(self):
+        self.client.cont("frames.py:6")
+        self.client.set_tbreak()
+        self.assertEqual([e[1] for e in self.client.lineevents().values()], [["1"]])
+        self.assertEqual((self.client.cont().reason, self.db.here.line), ("breakpoint", 6))
 
     def test_clr_breaks(self):
         for place in ("frames.py:6", "frames.py:7", "count"):
@@ -218,6 +241,27 @@ class Methods(unittest.TestCase):
         self.client.step()
         self.assertEqual(self.client.told[:2], [("output", "4"), "cpoststop"])
         self.assertEqual(self.client.poststop(), "n")
+
+    def test_what_cprestop_and_cpoststop_give_is_evaluated(self):
+        self.at_fib()
+        self.client.cprestop = lambda: "n * 100"
+        self.client.cpoststop = lambda: "n * 1000"
+        self.client.step()
+        self.assertEqual(self.outputs(), ["4000", "400"])
+
+    def test_catch(self):
+        self.at_fib()
+        here = self.db.here
+        self.client.set_action("fib", SLOW)
+        self.client.cpoststop = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start
+        with self.assertRaises(KeyboardInterrupt):
+            self.client.cont()
+        self.assertEqual(self.client.told[-1], "awaken")
+        # The session goes on where it was, and answers are those to what is asked.
+        self.assertEqual((self.db.here.time, self.client.evalcode("1 + 1")), (here.time, "2"))
+        self.client.clr_actions("fib")
+        del self.client.cpoststop
+        self.assertEqual(self.client.step().time, here.time + 1)
 
     def test_skippkg(self):
         self.client.cont("frames.py:130")

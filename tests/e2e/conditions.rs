@@ -206,3 +206,97 @@ fn reading_says_what_evaluating_says() {
         same(&mut sandbox, &trace, ("return look", passing), &["y == 3", "len(y) == 3"], 70);
     }
 }
+
+/// What reading decides wherever it is asked at the line with `# hit`.
+const READ: [&str; 11] = [
+    "i < 3",
+    "i % 7 == 3 or i in (1, 2)",
+    "x is None and i < WIDE",
+    "0 < i < 57 and isinstance(x, str) and x.startswith('a')",
+    "0 < i < 57 and isinstance(x, str) and len(x) > 1 and x[1] == 'b'",
+    "0 < i < 57 and isinstance(x, list) and len(x) == 3",
+    "0 < i < 57 and type(x) is int and -5 < x < WIDE",
+    "i == 57 and x.name == 'abc' and x.limit == 7",
+    "NAMES.get('abc') == i",
+    "i in GROUP",
+    "abs(i - 16) < 2 and not x",
+];
+/// What is evaluated at each hit at the line with `# hit`.
+const EVALUATED: [&str; 3] = ["i in range(3)", "str(i) == '3'", "look(i, i) == 3"];
+
+/// How often the condition of the breakpoint was evaluated in a copy.
+fn evaluations(answer: &Value) -> u64 {
+    match answer["text"].as_str().unwrap().split_once("condition evaluated ") {
+        None => 0,
+        Some((_, rest)) if rest.starts_with("once") => 1,
+        Some((_, rest)) => rest.split(' ').next().unwrap().parse().unwrap(),
+    }
+}
+
+#[test]
+fn what_reading_decides_is_not_evaluated() {
+    let source = std::fs::read_to_string(program("conditions.py")).unwrap();
+    let hit = format!("conditions.py:{}", 1 + source.lines().position(|l| l.ends_with("# hit")).unwrap());
+    for python in travelling() {
+        let mut sandbox = Sandbox::new();
+        let trace = sandbox
+            .record("t", &[python.path.to_str().unwrap(), program("conditions.py").to_str().unwrap()])
+            .trace;
+        let cases: Vec<(&str, bool)> = READ.iter().map(|&c| (c, true)).chain(EVALUATED.map(|c| (c, false))).collect();
+        // Passed over, forward and backward: at none of these hits has anybody to see the value.
+        let both_ways = ["go start", "c", "info breakpoints", "go end", "bc", "info breakpoints"].map(String::from);
+        let mut script = Vec::new();
+        for (n, (condition, _)) in (1..).zip(&cases) {
+            script.extend(["delete".into(), format!("break {hit} if {condition}"), format!("ignore {n} 1000")]);
+            script.extend(both_ways.clone());
+        }
+        let answers = sandbox.batch(&trace, &script);
+        let plain = sandbox.batch(
+            &trace,
+            &[
+                format!("break {hit}"),
+                "ignore 1 1000".into(),
+                "c".into(),
+                "info breakpoints".into(),
+            ],
+        );
+        let all = hits_of(&plain[3]);
+        assert!(all > 70, "{}", plain[3]);
+        for (answer, (condition, read)) in answers.chunks(9).zip(&cases) {
+            let (forward, both) = (evaluations(&answer[5]), evaluations(&answer[8]));
+            let hits = (hits_of(&answer[5]), hits_of(&answer[8]));
+            assert!(hits.0 > 0 && hits.1 == 2 * hits.0, "{condition}: {answer:?}");
+            if *read {
+                // A search looks through one stretch after the other: what a stretch ends at, or begins with, is judged for itself.
+                assert!(both <= all / 8, "{condition}: {both} of {all}");
+            } else {
+                assert!(forward == all && both >= 2 * all, "{condition}: {forward}, {both} of {all}");
+            }
+        }
+        // One that ends a search is looked at once more.
+        let script = [
+            format!("break {hit} if i == 9"),
+            "c".into(),
+            "info breakpoints".into(),
+            "c".into(),
+            "info breakpoints".into(),
+        ];
+        let answers = sandbox.batch(&trace, &script);
+        assert_eq!(
+            (answers[1]["stop"]["reason"].as_str().unwrap(), evaluations(&answers[2])),
+            ("breakpoint", 1)
+        );
+        assert_eq!(
+            (answers[3]["stop"]["reason"].as_str().unwrap(), evaluations(&answers[4])),
+            ("main_done", 1)
+        );
+        // A changed condition has cost nothing yet.
+        let script = [
+            format!("break {hit} if str(i) == '9'"),
+            "c".into(),
+            "condition 1 i == 5".into(),
+            "info breakpoints".into(),
+        ];
+        assert_eq!(evaluations(&sandbox.batch(&trace, &script)[3]), 0);
+    }
+}

@@ -14,6 +14,16 @@ struct Stand {
     kind: String,
 }
 
+/// What has variables of its own, in words. Classes have capitals.
+fn what(name: &str) -> String {
+    let last = name.rsplit('.').next().unwrap();
+    if last.starts_with(|c: char| c.is_uppercase()) {
+        format!("body of class {name}")
+    } else {
+        format!("call of {name}")
+    }
+}
+
 /// All stop points up to the end of the main module.
 fn stands(sandbox: &mut Sandbox, trace: &Path) -> Vec<Stand> {
     let answers = sandbox.batch(trace, &["go start".into(), "c".into()]);
@@ -69,9 +79,9 @@ fn reference(
             last.split_once(". Did you mean").map_or(last, |l| l.0).to_string()
         }
     };
-    let mut values = vec![format!("not there yet: that call of {function} begins at time {first}"); first - 1];
+    let mut values = vec![format!("not there yet: that {} begins at time {first}", what(function)); first - 1];
     values.extend(answers.chunks(3).map(|three| value(&three[2])));
-    let over = format!("out of scope: that call of {function} was over at time {}", last + 1);
+    let over = format!("out of scope: that {} was over at time {}", what(function), last + 1);
     values.resize(stands.len(), over);
     values
 }
@@ -177,7 +187,7 @@ fn searched(
     let answers = sandbox.batch(trace, &script);
     let set = text(&answers[2]);
     let name = &stands[time - 1].stack[level];
-    assert!(set.contains(&format!("in the call of {name} that begins at time {first}")), "{set}");
+    assert!(set.contains(&format!("in the {} that begins at time {first}", what(name))), "{set}");
     assert!(set.contains(&format!("its value is {}", values[time - 1])), "{set}");
     for (answer, here) in answers[3..].chunks(4).zip(&places) {
         let found = |i: usize| {
@@ -273,5 +283,106 @@ fn every_change_of_a_variable_of_a_generator_or_coroutine_is_found() {
         for (function, gone, expression) in cases {
             of_generator(&mut sandbox, &trace, &stands, function, gone, expression);
         }
+    }
+}
+
+#[test]
+fn every_change_of_a_variable_of_a_class_body_is_found() {
+    for python in travelling() {
+        let mut sandbox = Sandbox::new();
+        let path = program("bodies.py");
+        let trace = sandbox
+            .record("t", &[python.path.to_str().unwrap(), "-S", "-E", path.to_str().unwrap()])
+            .trace;
+        sandbox.verify(&trace);
+        let stands = stands(&mut sandbox, &trace);
+        let within = |function: &str| {
+            let times = (1..=stands.len()).filter(|&t| stands[t - 1].stack.last().is_some_and(|f| f == function));
+            times.collect::<Vec<_>>()
+        };
+        let level = |t: usize| stands[t - 1].stack.len() - 1;
+        let mut all = |t: usize, level: usize, expression: &str| watched(&mut sandbox, &trace, &stands, (t, level), expression);
+        let plain = within("Plain");
+        // From before a name is there on, and when all are.
+        for t in [plain[1], plain[plain.len() - 2]] {
+            all(t, level(t), "str((count, twice(2)))");
+        }
+        all(plain[2], level(plain[2]), "str(items)");
+        all(plain[3], level(plain[3]), "i");
+        let inner = within("Plain.Inner");
+        all(inner[1], level(inner[1]), "count");
+        let t = within("twice")[0];
+        all(t, level(t) - 1, "count * 2");
+        // Its dictionary is of a class made from `dict`, whose method is on the stack.
+        let made = within("Noting.__setitem__");
+        let t = *made.last().unwrap();
+        all(t, level(t) - 1, "state");
+        let closing = within("closure.<locals>.Closing");
+        all(closing[2], level(closing[2]), "str((was, state))");
+        let raising = within("closure.<locals>.Raising");
+        for t in [raising[1], raising[raising.len() - 2]] {
+            all(t, level(t), "k");
+        }
+    }
+}
+
+#[test]
+fn what_a_dictionary_does_not_hold_is_refused_and_code_executed_has_names_of_its_own() {
+    for python in travelling() {
+        let mut sandbox = Sandbox::new();
+        let path = program("bodies.py");
+        let trace = sandbox
+            .record("t", &[python.path.to_str().unwrap(), "-S", "-E", path.to_str().unwrap()])
+            .trace;
+        let script = [
+            "tbreak bodies.py:89",
+            "c",
+            "watch p",
+            "watch -l p",
+            "watch count",
+            "break <string>:2",
+            "c",
+            "history q",
+            "watch q + count",
+            "delete",
+            "go start",
+            "tbreak bodies.py:89",
+            "c",
+            "p p",
+            "p count",
+            "p nobody",
+        ];
+        let answers = sandbox.batch(&trace, &script.map(String::from));
+        let error = answers[2]["error"]["text"].as_str().unwrap();
+        assert!(error.contains("in no dictionary") && !error.contains('\n'), "{error}");
+        assert!(text(&answers[3]).contains("p is (1), which never changes"), "{}", answers[3]);
+        // A name that the body does not store is the module's.
+        assert!(text(&answers[4]).contains("each change of count\n"), "{}", answers[4]);
+        let at: usize = usize::try_from(answers[6]["time"].as_u64().unwrap()).unwrap();
+        had(text(&answers[7]), &[at - 1, at, at + 1, at + 2, at + 3], usize::MAX);
+        let what = "run of the code executed";
+        assert!(
+            text(&answers[7]).contains(&format!("not there yet: that {what} begins at time {}\n", at - 1)),
+            "{}",
+            answers[7]
+        );
+        assert!(
+            text(&answers[8]).contains(&format!("in the {what} that begins at time {}", at - 1)),
+            "{}",
+            answers[8]
+        );
+        // What can be looked up there can be evaluated.
+        assert_eq!(
+            (text(&answers[13]), text(&answers[14])),
+            ("1", "100"),
+            "{} {}",
+            answers[13],
+            answers[14]
+        );
+        assert!(
+            answers[15]["error"]["text"].as_str().unwrap().contains("NameError"),
+            "{}",
+            answers[15]
+        );
     }
 }

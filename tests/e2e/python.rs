@@ -31,7 +31,7 @@ fn the_python_client_does_what_db_pm_does() {
             .unwrap();
         let said = text(&out.stderr);
         assert!(
-            out.status.success() && said.contains("\nOK") && said.contains("Ran 28 tests"),
+            out.status.success() && said.contains("\nOK") && said.contains("Ran 32 tests"),
             "{path}: {said}"
         );
     }

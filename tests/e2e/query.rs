@@ -279,6 +279,24 @@ fn several_traces_and_formats() {
     let out = run(&["./a", "--at", "f", "--print", "x"]);
     let table = text(&out.stdout);
     assert!(table.starts_with("time  thread  x\n") && table.lines().count() == 4, "{table}");
+    // What cannot be asked has no rows, and so no header either; what has no rows has one.
+    for format in ["table", "csv", "parquet", "jsonl"] {
+        for wrong in [
+            &["./a", "--at", "f", "--print", "x", "--if", "("][..],
+            &["./none", "./nobody", "--at", "f"],
+            &["./a", "--at", "a:b:c"],
+        ] {
+            let out = run(&[wrong, &["--format", format]].concat());
+            assert_ne!(out.status.code(), Some(0), "{wrong:?}");
+            assert_eq!(text(&out.stdout), "", "{wrong:?} as {format}: {}", text(&out.stderr));
+            assert!(!out.stderr.is_empty(), "{wrong:?} as {format}");
+        }
+    }
+    let none = |format: &str| text(&run(&["./a", "--at", "f", "--print", "x", "--if", "x > 100", "--format", format]).stdout);
+    assert_eq!(
+        (none("table").trim_end(), none("csv").trim_end()),
+        ("time  thread  x", "time,thread,x,errors")
+    );
 }
 
 /// Ctrl-C: what was printed is whole, and the daemon is there for the next one.

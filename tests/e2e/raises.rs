@@ -99,7 +99,10 @@ fn like_other_breakpoints(sandbox: &mut Sandbox, trace: &Path) {
     );
     assert_eq!(answers[2]["stop"]["function"], "odd", "{}", answers[2]);
     assert_eq!(text(3), "no breakpoints");
-    assert_eq!(text(4), "Breakpoint 2 where Inner is raised\nnote: __main__.Outer.Inner (10)");
+    assert_eq!(
+        text(4),
+        "Breakpoint 2 where Inner is raised\nnote: raised: __main__.Outer.Inner (10)"
+    );
     assert_eq!(text(7), "32", "{}", answers[6]);
     assert!(text(8).contains("except ValueError:"), "{}", answers[8]);
     assert!(text(9).contains("hit 9 times"), "{}", answers[9]);

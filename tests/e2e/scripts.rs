@@ -378,8 +378,17 @@ fn steps_do_not_end_in_skipped_files() {
                 "unskip",
                 "go start",
                 "finish",
+                "skip jsno",
+                "skip",
             ],
         );
+        assert_eq!(
+            answers[10]["text"], "note: the program ran no file that 'jsno' matches",
+            "{}",
+            answers[10]
+        );
+        assert_eq!(answers[11]["text"], "jsno", "{}", answers[11]);
+        assert_eq!(answers[0]["text"], "", "{}", answers[0]);
         assert_eq!(answers[3]["stop"]["function"], "JSONDecoder.decode", "{}", answers[3]);
         assert_eq!(answers[4]["stop"]["function"], "hook", "{}", answers[4]);
         assert_eq!(error(&answers[6]), "'json' is not skipped; skip shows what is");

@@ -76,6 +76,7 @@ fn looks(sandbox: &mut Sandbox, trace: &Path) {
         "info threads",
         "thread 3",
         "bt",
+        "bt 1",
         "p waiting",
         "args",
         "locals",
@@ -108,6 +109,13 @@ fn looks(sandbox: &mut Sandbox, trace: &Path) {
     assert_eq!(all.lines().filter(|l| l.starts_with("* thread 0")).count(), 1, "{all}");
     assert!(!sleeping.starts_with('*') && !all.contains("thread 99"), "{all}");
     assert!(text(find("bt")[0]).contains("in sleeper:\n"), "{}", find("bt")[0]);
+    let (innermost, whole) = (find("bt 1")[0], find("bt")[0]["frames"].as_array().unwrap());
+    assert_eq!(innermost["frames"].as_array().unwrap()[..], whole[..1]);
+    assert_eq!(
+        text(innermost).contains("(only the innermost frame is shown)"),
+        whole.len() > 1,
+        "{innermost}"
+    );
     let functions: Vec<&str> = find("bt")[0]["frames"]
         .as_array()
         .unwrap()

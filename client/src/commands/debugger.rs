@@ -148,7 +148,7 @@ impl Debugger {
             Command::Change(id, change) => self.session.change(id, change).map(|()| Outcome::default()),
             Command::Delete(id) => self.session.delete(id).map(|()| Outcome::default()),
             Command::Print(code) => self.print(&code),
-            Command::Backtrace => self.backtrace(),
+            Command::Backtrace(most) => self.backtrace(most),
             Command::List(range) => Ok(listing::list(self, range, listed)),
             Command::Lines(range) => self.lines(range),
             Command::Locals(pattern) => self.variables(Scope::Local, false, &pattern),

@@ -4,8 +4,23 @@ use crate::show::count::{bytes, grouped};
 use crate::show::source::Sources;
 use crate::show::text;
 use crate::show::words::command_line;
+use rdb_protocol::BreakpointPlace;
 use rdb_protocol::client::{BreakpointInfo, CheckpointInfo, OutputLine, TraceInfo};
 use rdb_protocol::replay::Interpreter;
+
+/// What a search must wait for, where reading memory does not decide.
+fn evaluated(b: &BreakpointInfo) -> Option<String> {
+    let what = match b.place {
+        BreakpointPlace::Value { .. } => "value",
+        _ => "condition",
+    };
+    let milliseconds = b.evaluations.microseconds.div_ceil(1000);
+    match b.evaluations.count {
+        0 => None,
+        1 => Some(format!("{what} evaluated once, in {} ms", grouped(milliseconds))),
+        n => Some(format!("{what} evaluated {} times, in {} ms", grouped(n), grouped(milliseconds))),
+    }
+}
 
 pub(super) fn breakpoints(all: &[BreakpointInfo], sources: &Sources) -> String {
     if all.is_empty() {
@@ -22,6 +37,7 @@ pub(super) fn breakpoints(all: &[BreakpointInfo], sources: &Sources) -> String {
             (!b.enabled).then(|| "disabled".to_owned()),
             b.temporary.then(|| "temporary".to_owned()),
             hits,
+            evaluated(b),
             (b.ignore > 0).then(|| format!("passes the next {} over", grouped(b.ignore))),
             b.note.clone(),
         ];

@@ -49,11 +49,11 @@ impl Debugger {
         Ok(said(format!("---------- thread {number} ----------\n{shown}")))
     }
 
-    pub(super) fn backtrace(&mut self) -> Result<Outcome, SessionError> {
-        let thread = self.looked_at;
-        let mut frames = self.session.call(|c| c.backtrace(thread, MOST_FRAMES + 1))?;
-        let more = frames.len() > MOST_FRAMES as usize;
-        frames.truncate(MOST_FRAMES as usize);
+    pub(super) fn backtrace(&mut self, most: Option<u32>) -> Result<Outcome, SessionError> {
+        let (thread, most) = (self.looked_at, most.map_or(MOST_FRAMES, |n| n.min(MOST_FRAMES)));
+        let mut frames = self.session.call(|c| c.backtrace(thread, most + 1))?;
+        let more = frames.len() > most as usize;
+        frames.truncate(most as usize);
         let kind = self.here.location.as_ref().map(|l| l.kind).filter(|_| thread.is_none());
         let text = text::backtrace(&frames, more, kind, &mut self.sources);
         Ok(Outcome {

@@ -312,8 +312,12 @@ impl Debugger {
             return Ok(said(if text.is_empty() { "nothing is skipped\n".into() } else { text }));
         };
         if !all.contains(&pattern) {
-            all.push(pattern);
-            self.session.skip(all)?;
+            all.push(pattern.clone());
+            let useless = self.session.skip(all)?.contains(&pattern);
+            // What is set for all recordings need not be of use in each.
+            if useless && self.script.depth == 0 {
+                return Ok(said(format!("note: the program ran no file that '{pattern}' matches\n")));
+            }
         }
         Ok(Outcome::default())
     }

@@ -251,14 +251,16 @@ impl Client {
         })
     }
 
-    /// Files in which no step is to end, by patterns.
+    /// Files in which no step is to end, by patterns. Those that match no file are returned.
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn skip(&mut self, patterns: &[String]) -> Result<(), CallError> {
-        self.done(Call::Skip {
-            patterns: patterns.to_vec(),
-        })
+    pub fn skip(&mut self, patterns: &[String]) -> Result<Vec<String>, CallError> {
+        let patterns = patterns.to_vec();
+        match self.call(Call::Skip { patterns })? {
+            Reply::Skipping(useless) => Ok(useless),
+            _ => Err(CallError::Mismatch),
+        }
     }
 
     /// The stop points between two times, at most `limit` of them, nearest to `to`.

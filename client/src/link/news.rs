@@ -34,7 +34,7 @@ impl News {
     /// What is different between two lists of breakpoints; `None` where that is nothing a user would notice.
     pub(super) fn of_breakpoints(before: &BTreeMap<u32, BreakpointInfo>, now: &BTreeMap<u32, BreakpointInfo>) -> Option<News> {
         let differs = |a: &BreakpointInfo, b: &BreakpointInfo| {
-            // Hits, and hits passed over, change by searches, too.
+            // Hits, hits passed over and evaluations change by searches, too.
             (&a.condition, a.enabled, &a.commands) != (&b.condition, b.enabled, &b.commands)
         };
         let set: Vec<_> = now.values().filter(|b| !before.contains_key(&b.id)).cloned().collect();

@@ -273,14 +273,14 @@ impl Session {
         &self.skip
     }
 
-    /// Replaces the patterns of files and modules where no step is to end.
+    /// Replaces the patterns of files and modules where no step is to end. Those that match no file are returned.
     ///
     /// # Errors
     /// [`SessionError`].
-    pub fn skip(&mut self, patterns: Vec<String>) -> Result<(), SessionError> {
-        self.call(|c| c.skip(&patterns))?;
+    pub fn skip(&mut self, patterns: Vec<String>) -> Result<Vec<String>, SessionError> {
+        let useless = self.call(|c| c.skip(&patterns))?;
         self.skip = patterns;
-        Ok(())
+        Ok(useless)
     }
 
     /// The breakpoints that are deleted when they stop a move.

@@ -86,7 +86,7 @@ pub fn run(places: &Places, args: &QueryArgs) -> Result<u8, Fault> {
     };
     let brake = Brake::default();
     brake.watch()?;
-    let mut status = 0;
+    let (mut status, mut answered) = (0, false);
     let mut left = query.limit;
     for trace in &all {
         let asked = Query {
@@ -95,7 +95,10 @@ pub fn run(places: &Places, args: &QueryArgs) -> Result<u8, Fault> {
         };
         let done = one(places, args, trace, asked, &brake, &columns, sink.as_mut());
         match done {
-            Ok(rows) => left = left.map(|l| l.saturating_sub(rows)),
+            Ok(rows) => {
+                answered = true;
+                left = left.map(|l| l.saturating_sub(rows));
+            }
             Err(fault) if all.len() > 1 && matches!(&fault, Fault::Said { status, .. } if *status != INTERRUPTED) => {
                 eprintln!("rdbctl: {}: {fault}", trace.display());
                 status = 1;
@@ -112,7 +115,11 @@ pub fn run(places: &Places, args: &QueryArgs) -> Result<u8, Fault> {
             break;
         }
     }
-    sink.end()?;
+    if answered {
+        sink.end()?
+    } else {
+        sink.cut()?
+    }
     Ok(status)
 }
 

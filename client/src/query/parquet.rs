@@ -219,6 +219,11 @@ impl<W: Write + Send> Sink for Parquet<W> {
             e => io::Error::other(e),
         })
     }
+
+    fn cut(&mut self) -> io::Result<()> {
+        // What is there is worth a file.
+        if self.rows > 0 { self.end() } else { Ok(()) }
+    }
 }
 
 #[cfg(test)]

@@ -127,7 +127,11 @@ pub fn backtrace(frames: &[Frame], more: bool, innermost: Option<StopKind>, sour
     }
     let mut text = String::from("Call stack (most recent call last):\n");
     if more {
-        text.push_str(&format!("  ... (only the innermost {} frames are shown)\n", frames.len()));
+        let shown = match frames.len() {
+            1 => "frame is".to_owned(),
+            n => format!("{n} frames are"),
+        };
+        text.push_str(&format!("  ... (only the innermost {shown} shown)\n"));
     }
     for (depth, frame) in frames.iter().enumerate().rev() {
         text.push_str("  ");
@@ -173,9 +177,7 @@ pub fn place(place: &BreakpointPlace, sources: &Sources) -> String {
         BreakpointPlace::Calls { name } => format!("at each call of {name}"),
         BreakpointPlace::Output { pattern } => format!("at output that matches {pattern}"),
         BreakpointPlace::Value { expression, call, .. } => {
-            let call = call
-                .as_ref()
-                .map(|c| format!(" in the call of {} from time {} on", c.function, c.from));
+            let call = call.as_ref().map(|c| format!(" in the {} from time {} on", c.what(), c.from));
             format!("at each change of {expression}{}", call.unwrap_or_default())
         }
         BreakpointPlace::Raise { class: Some(class) } => format!("where {class} is raised"),

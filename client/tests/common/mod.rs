@@ -227,7 +227,7 @@ impl Connection<'_> {
             Call::Output { .. } => Reply::Output(Vec::new()),
             Call::Watch { .. } | Call::Last(_) | Call::History { .. } => return invalid("nothing changes"),
             Call::Switch { .. } => return invalid("one thread"),
-            Call::Skip { .. } => Reply::Done,
+            Call::Skip { .. } => Reply::Skipping(Vec::new()),
             Call::Passed { .. } => Reply::Passed(vec![]),
             Call::Breakpoints | Call::KeepBreakpoints => Reply::Breakpoints(self.breakpoints.clone()),
             Call::Evaluate { source, .. } if source == "raise" => Reply::Evaluated(Value {

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 use super::Stops;
+use super::inline_names::locals as locals_of;
 use super::objects::{TP_DEALLOC, TP_FLAGS, type_of};
 use super::traps;
 use crate::arch::entry;
@@ -25,10 +26,14 @@ use rdb_protocol::{Limits, Scope, Variable};
 
 /// In evaluated code: the dictionary of the frame's global names itself, where the code is given a copy.
 const GLOBALS: &str = "__rdb_globals";
+/// The same of its local ones, or whatever it has for that.
+const LOCALS: &str = "__rdb_locals";
 /// In evaluated code: the generator or coroutine whose frame it is; there is no such name in other frames.
 const GENERATOR: &str = "__rdb_generator";
 /// Where a frame object says which frame it is of.
 const FRAME_OBJECT_FRAME: u64 = 24;
+/// Of a code object: variables have slots.
+const OPTIMIZED: u32 = 1;
 const EVAL_INPUT: u64 = 258;
 const FILE_INPUT: u64 = 257;
 /// Below the stack pointer: the red zone, and room for what a dispatch may have below it.
@@ -286,11 +291,38 @@ impl Calls<'_> {
 
     fn namespace(&self, frame: u64) -> Result<(u64, u64), String> {
         let globals = self.call("PyFrame_GetGlobals", &[frame])?;
-        let locals = self.call("PyFrame_GetLocals", &[frame])?;
+        let mut locals = self.call("PyFrame_GetLocals", &[frame])?;
         if globals == 0 || locals == 0 {
             return Err("the frame has no namespace yet".to_string());
         }
+        let own = self.own_names(frame);
+        if own != 0 && own != locals && own != globals {
+            // Within a comprehension in the body of a class 3.13 tells the variables of the comprehension alone.
+            let all = self.call("PyDict_New", &[])?;
+            if self.update(all, own)? && self.update(all, locals)? {
+                locals = all;
+            }
+        }
         Ok((globals, locals))
+    }
+
+    /// What a frame keeps its variables in where they have no slots; else 0.
+    fn own_names(&self, frame: u64) -> u64 {
+        let (layout, activation): (_, u64) = (self.stops.layout(), get(frame + FRAME_OBJECT_FRAME));
+        let code = get::<u64>(activation + layout.frame_code) & !3;
+        match get::<u32>(code + layout.co_flags) & OPTIMIZED {
+            0 => get(activation + layout.frame_names),
+            _ => 0,
+        }
+    }
+
+    /// Adds to a dictionary what another object has, if it can be listed.
+    fn update(&self, dict: u64, with: u64) -> Result<bool, String> {
+        let done = self.call("PyDict_Update", &[dict, with])? & u64::from(u32::MAX) == 0;
+        if !done {
+            self.call("PyErr_Clear", &[])?;
+        }
+        Ok(done)
     }
 
     pub(super) fn compile(&self, source: &CString, mode: u64) -> Result<u64, String> {
@@ -381,13 +413,30 @@ pub fn evaluate(
     let frame = py.frame(frame)?;
     let (globals, locals) = py.namespace(frame)?;
     let names = py.call("PyDict_Copy", &[globals])?;
-    py.call("PyDict_Update", &[names, locals])?;
+    let own = py.own_names(frame);
+    if own != 0 {
+        let (layout, activation): (_, u64) = (py.stops.layout(), get(frame + FRAME_OBJECT_FRAME));
+        let code = get::<u64>(activation + layout.frame_code) & !3;
+        // The body of a class sees variables of the function around it, which are not among its own.
+        let cell = py.stops.symbol("PyCell_Type").unwrap_or(0);
+        for outer in locals_of(layout, code, |_| true) {
+            let value = outer.value(layout, activation, cell);
+            if value != 0 {
+                let name = CString::new(outer.name).map_err(|e| e.to_string())?;
+                py.call("PyDict_SetItemString", &[names, name.as_ptr() as u64, value])?;
+            }
+        }
+    }
+    // A class body may have names that cannot be listed (`__prepare__`), but be looked up.
+    let listed = py.update(names, locals)?;
     // Some frames have none of their own (namedtuple's): who debugs wants them all the same.
     let builtins = py.call("PyImport_AddModule", &[c"builtins".as_ptr() as u64])?;
     py.call("PyDict_SetItemString", &[names, c"__builtins__".as_ptr() as u64, builtins])?;
-    if source.contains(GLOBALS) {
-        let name = CString::new(GLOBALS).map_err(|e| e.to_string())?;
-        py.call("PyDict_SetItemString", &[names, name.as_ptr() as u64, globals])?;
+    for (name, object) in [(GLOBALS, globals), (LOCALS, if own == 0 { locals } else { own })] {
+        if source.contains(name) {
+            let name = CString::new(name).map_err(|e| e.to_string())?;
+            py.call("PyDict_SetItemString", &[names, name.as_ptr() as u64, object])?;
+        }
     }
     if source.contains(GENERATOR)
         && let Some(generator) = py.stops.generator_of(get(frame + FRAME_OBJECT_FRAME))
@@ -410,7 +459,7 @@ pub fn evaluate(
         note(Moment::Senseless);
         return py.raised(note);
     }
-    let value = py.call("PyEval_EvalCode", &[code, names, names])?;
+    let value = py.call("PyEval_EvalCode", &[code, names, if listed { names } else { locals }])?;
     if value == 0 {
         return py.raised(note);
     }

@@ -15,7 +15,8 @@ use super::Stops;
 use super::emit::map;
 use super::evaluate::{Calls, quieten};
 use super::inline_names::{add_words, locals};
-use super::objects::type_of;
+use super::lookup::items;
+use super::objects::{TP_FLAGS, text, type_of};
 use crate::interpreters::reads::{self, Dependence};
 use crate::layout::{EVALUATION, EVALUATION_SIZE, LIFE_STACK, PROGRAM_END};
 use crate::memory::{can_read, get, put};
@@ -213,16 +214,18 @@ impl Stops {
         slots: &mut Vec<Word>,
     ) -> Result<u64, String> {
         const CELL_VALUE: u64 = 16;
+        /// The dictionary's version: another one after each change.
+        const DICT_VERSION: u64 = 24;
+        /// Of a type: its objects are dictionaries, or of a class made from that.
+        const DICT: u32 = 1 << 29;
         let (layout, frame) = (self.layout(), activation.frame);
         if get::<u64>(frame + layout.frame_code) & !3 != activation.code {
             return Err("the call is not there".to_string());
         }
         let globals: u64 = get(frame + layout.frame_globals);
         let own: u64 = get(frame + layout.frame_names);
-        if own != 0 && own != globals {
-            return Err("variables of a class body cannot be watched: 'watch -l' means the objects they are now".to_string());
-        }
         let cell = self.symbol("PyCell_Type").unwrap_or(0);
+        let text_type = self.symbol("PyUnicode_Type").unwrap_or(0);
         let mut words = Vec::new();
         add_words(source, &mut words);
         let mut depend = |address: u64| {
@@ -233,6 +236,22 @@ impl Stops {
                 mask: u64::MAX,
             });
         };
+        if own != 0 && own != globals {
+            if get::<u32>(type_of(own) + TP_FLAGS) & DICT == 0 {
+                return Err(
+                    "the variables of this class body are in no dictionary, and cannot be watched: 'watch -l' means objects".to_string(),
+                );
+            }
+            // It changes with each change of the dictionary, which must not go: its owner keeps it.
+            depend(own + DICT_VERSION);
+            for (key, value) in items(layout, own).1.filter(|&(key, _)| type_of(key) == text_type) {
+                let name = text(layout, key);
+                if words.contains(&name) {
+                    bound.push((name, value));
+                }
+            }
+            words.retain(|w| !bound.iter().any(|b| b.0 == *w));
+        }
         for local in locals(layout, activation.code, |name| words.iter().any(|w| w == name)) {
             let slot = frame + layout.frame_locals + 8 * local.slot;
             depend(slot);

@@ -8,6 +8,18 @@ pub(super) fn count(rest: &str) -> Result<u64, String> {
     at_least_one(rest, "stop points")
 }
 
+pub(super) fn instructions(rest: &str) -> Result<u64, String> {
+    at_least_one(rest, "instructions")
+}
+
+/// How many frames of the stack; `None` where that is left open.
+pub(super) fn innermost(rest: &str) -> Result<Option<u32>, String> {
+    match rest {
+        "" => Ok(None),
+        _ => at_least_one(rest, "frames").map(|n| Some(u32::try_from(n).unwrap_or(u32::MAX))),
+    }
+}
+
 pub(super) fn hits(rest: &str) -> Result<u64, String> {
     at_least_one(rest, "hits")
 }

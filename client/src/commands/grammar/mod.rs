@@ -10,7 +10,7 @@ mod settings;
 mod tests;
 
 use super::names;
-use arguments::{count, frames, hits, name_of, number, optional, thread};
+use arguments::{count, frames, hits, innermost, instructions, name_of, number, optional, thread};
 use breaks::{breakpoint, condition, ignore, watched};
 use info::info;
 pub use info::{InfoTopic, TOPICS};
@@ -137,7 +137,7 @@ pub enum Command {
     /// Evaluate.
     Print(String),
     /// The stack.
-    Backtrace,
+    Backtrace(Option<u32>),
     /// Source lines.
     List(ListRange),
     /// Source lines, with what is known of each.
@@ -239,11 +239,11 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
             direction: Direction::Backward,
         },
         "stepi" => Command::StepInstruction {
-            count: count(rest)?,
+            count: instructions(rest)?,
             direction: Direction::Forward,
         },
         "bstepi" => Command::StepInstruction {
-            count: count(rest)?,
+            count: instructions(rest)?,
             direction: Direction::Backward,
         },
         "next" => Command::Next {
@@ -321,7 +321,7 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "disable" => Command::Change(optional(rest)?, Change::Enabled(false)),
         "delete" => Command::Delete(optional(rest)?),
         "print" => print(rest)?,
-        "backtrace" => bare(word, rest, Command::Backtrace)?,
+        "backtrace" => Command::Backtrace(innermost(rest)?),
         "list" => Command::List(range(rest)?),
         "lines" => Command::Lines(range(rest)?),
         "locals" => Command::Locals(rest.to_owned()),

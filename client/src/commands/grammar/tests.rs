@@ -35,6 +35,10 @@ fn moves() {
     assert_eq!(one("reverse-next"), one("bnext"));
     assert_eq!(one("reverse-finish"), one("bfinish"));
     assert_eq!(error("until"), EMPTY);
+    assert_eq!(error("stepi x"), "expected a number of instructions, not 'x'");
+    assert_eq!(error("bt 0"), "the number of frames must be at least 1");
+    assert_eq!(error("bt x"), "expected a number of frames, not 'x'");
+    assert_eq!((one("bt 5"), one("where")), (Command::Backtrace(Some(5)), Command::Backtrace(None)));
     assert_eq!(error("fin 3"), "fin takes no argument, and '3' was given");
 }
 

@@ -306,9 +306,9 @@ pub static NAMES: &[Name] = &[
     Name {
         name: "backtrace",
         aliases: &["bt", "where"],
-        arguments: "",
-        summary: "show the stack, at most 200 frames",
-        detail: "The most recent call comes last.\nExample: bt",
+        arguments: "[N]",
+        summary: "show the stack, the innermost N frames (200, and never more)",
+        detail: "The most recent call comes last.\nExample: bt 5",
     },
     Name {
         name: "up",
