@@ -245,3 +245,36 @@ fn numbers_stand_for_the_same_objects_at_all_times() {
         }
     }
 }
+
+/// Interpreters compiled with a profile have their allocator inlined: with another one in its place they ask the kernel for memory from elsewhere
+/// on their stack.
+#[test]
+fn lives_are_followed_while_much_memory_is_asked_for() {
+    const CODE: &str = "import json, argparse, asyncio\nkept = [bytearray(3000) for _ in range(400)]\n\
+                        def f(x):\n    y = [x, x]\n    y.append(3)\n    return y\nfor i in range(3): f(i)";
+    for python in travelling() {
+        let path = python.path.display().to_string();
+        let mut sandbox = Sandbox::new();
+        let trace = sandbox.record("trace", &[&path, "-c", CODE]).trace;
+        sandbox.verify(&trace);
+        let script = [
+            "break f",
+            "continue",
+            "next",
+            "print y",
+            "watch -l y",
+            "continue 2",
+            "go start",
+            "print $0",
+        ]
+        .map(String::from);
+        let answers = sandbox.batch(&trace, &script);
+        assert_eq!(text(&answers[3]), "$0 = [0, 0]", "{path}: {answers:?}");
+        assert_eq!(error(&answers[4]), "", "{path}");
+        assert!(
+            error(&answers[7]).contains("'$0' refers to an object created later in time"),
+            "{path}: {}",
+            answers[7]
+        );
+    }
+}

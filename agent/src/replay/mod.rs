@@ -243,14 +243,21 @@ pub fn ended(agent: &mut Agent) -> ! {
 }
 
 /// Whether the program meets the event it met. Where its allocators are `hooked` the registers tell nothing: an interpreter compiled
-/// with a profile has its usual allocator inlined, and leaves other values in registers it is done with when it finds another there; what
-/// is evaluated on the way leaves such values, too. Such a process is thrown away.
+/// with a profile has its usual allocator inlined, and leaves other values in registers it is done with when it finds another there, and stands
+/// elsewhere on its stack when that one asks the kernel for memory; what is evaluated on the way leaves such values, too. Such a process is
+/// thrown away.
 fn same(hooked: bool, want: &Fixed, found: &Fixed) -> bool {
     want.thread == found.thread
         && want.nr == found.nr
         && want.rip == found.rip
-        && want.rsp == found.rsp
+        && (want.rsp == found.rsp || hooked && is_for_memory(want))
         && (hooked && same_data(want, found) || want.registers == found.registers && (want.args == found.args || want.kind == Kind::Tsc))
+}
+
+/// Whether it is a call that an allocator makes.
+fn is_for_memory(event: &Fixed) -> bool {
+    let number = u64::from(event.nr);
+    event.kind == Kind::Syscall && matches!(number, nr::BRK | nr::MMAP | nr::MUNMAP | nr::MREMAP | nr::MADVISE)
 }
 
 /// Whether the arguments are the same that lead to data.
@@ -261,6 +268,9 @@ fn same_data(want: &Fixed, found: &Fixed) -> bool {
     let number = u64::from(want.nr);
     if matches!(number, nr::READ | nr::WRITE) {
         return want.args[..3] == found.args[..3];
+    }
+    if is_for_memory(want) {
+        return want.args[0] == found.args[0] && (number == nr::BRK || want.args[1] == found.args[1]);
     }
     let outs = syscalls::row(number).map_or(&[][..], |r| r.outs);
     outs.iter()
