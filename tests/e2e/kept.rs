@@ -55,7 +55,7 @@ fn breakpoints_are_saved_with_the_trace() {
             "{said}"
         );
         assert!(
-            said.contains("Hit breakpoint 6") && said.contains("   6  where ValueError is raised   (hit once, ValueError)"),
+            said.contains("Hit breakpoint 6") && said.contains("   6  where ValueError is raised   (hit once, raised: ValueError (1))"),
             "{said}"
         );
         // Neither used nor changed, unless asked.

@@ -354,3 +354,29 @@ pub fn header_of(log: &[u8]) -> Header {
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+/// A list of breakpoints without how often conditions and values were evaluated, and how long that took.
+pub fn without_evaluations(list: &str) -> String {
+    let mut left = list.to_owned();
+    while let Some(at) = left.find(" evaluated ") {
+        let start = left[..at].rfind(['(', ' ']).map_or(0, |i| i + 1);
+        let end = at + left[at..].find(" ms").expect("how long it took") + " ms".len();
+        let (before, after) = (&left[..start], &left[end..]);
+        left = match (before.strip_suffix(", "), after.strip_prefix(", ")) {
+            (Some(before), _) => format!("{before}{after}"),
+            (None, Some(after)) => format!("{before}{after}"),
+            (None, None) => format!("{before}{after}").replace("   ()", ""),
+        };
+    }
+    left
+}
+
+#[test]
+fn evaluations_are_left_out() {
+    let list = "   1  at f if n   (condition evaluated once, in 2 ms)\n   2  at g   (hit once, condition evaluated 1,002 times, in 9 ms, ignored)\n   \
+                3  x   (value evaluated 2 times, in 1 ms, hit)";
+    assert_eq!(
+        without_evaluations(list),
+        "   1  at f if n\n   2  at g   (hit once, ignored)\n   3  x   (hit)"
+    );
+}
