@@ -31,7 +31,7 @@ pub fn begin(auxv: &[(u64, u64)]) {
     let Some((_, at)) = auxv.iter().find(|(tag, _)| *tag == AT_SYSINFO_EHDR) else {
         return;
     };
-    if sys::raw(sys::nr::PERSONALITY, [0xffff_ffff, 0, 0, 0, 0, 0]).cast_unsigned() & READ_IMPLIES_EXEC != 0 {
+    if is_all_executable() {
         return;
     }
     // SAFETY: the kernel maps its vDSO there, a page at least, for as long as the process lives.
@@ -41,6 +41,11 @@ pub fn begin(auxv: &[(u64, u64)]) {
         CLOCK.store(*at + offset, Relaxed);
         TRAPPED.store(false, SeqCst);
     }
+}
+
+/// Whether what is mapped to be read can be executed, whatever is asked for: execve(2) leaves that as it is.
+fn is_all_executable() -> bool {
+    sys::raw(sys::nr::PERSONALITY, [0xffff_ffff, 0, 0, 0, 0, 0]).cast_unsigned() & READ_IMPLIES_EXEC != 0
 }
 
 /// Offset of a function of the vDSO at `base`, whose headers are `head`.
@@ -77,6 +82,11 @@ pub fn apply(on: bool) {
     sys::prctl(PR_SET_TSC, if on { 2 } else { 1 }, 0, 0, 0);
 }
 
+/// A thread begins: its slot may have been that of one in which the counter was trapped, before the program that had it was replaced.
+pub fn begin_thread(n: usize) {
+    slot(n).counter_traps.store(false, SeqCst);
+}
+
 /// From now on, in all threads.
 pub fn trap() {
     if !TRAPPED.swap(true, SeqCst) {
@@ -86,7 +96,8 @@ pub fn trap() {
 
 /// The program's memory is gone, and what was in it: the only thread starts afresh.
 pub fn again() {
-    if CLOCK.load(Relaxed) != 0 && TRAPPED.swap(false, SeqCst) {
+    if CLOCK.load(Relaxed) != 0 && is_trapped() && !is_all_executable() {
+        TRAPPED.store(false, SeqCst);
         slot(current_slot()).counter_traps.store(false, SeqCst);
         apply(false);
     }

@@ -207,6 +207,7 @@ extern "C" fn rdb_thread_start(n: u64) -> ! {
     // What the agent's own code may raise; the rest waits until the program's mask comes with its context.
     sys::set_mask(signals::HELD);
     let _ = intercept::enable();
+    intercept::tsc::begin_thread(n as usize);
     intercept::trap_cpu(true);
     // What patched system call sites find their slot by.
     crate::arch::dispatch::set_gs_base(threads::slot_address(n as usize));
